@@ -1,0 +1,14 @@
+package diag
+
+// Code is the permanent name of a kind of diagnostic. A released code is never renamed or reused.
+type Code string
+
+// The codes, by the stage that reports them.
+const (
+	// Syntax.
+	UnexpectedToken    Code = "unexpected-token"
+	UnterminatedString Code = "unterminated-string"
+	UnterminatedBlock  Code = "unterminated-block"
+	InvalidCharacter   Code = "invalid-character"
+	InvalidNumber      Code = "invalid-number"
+)
