@@ -1,0 +1,51 @@
+// Package runtime is what a compiled model needs to live. Its subpackages hold data sources, the training loop, weight files
+// and the terminal; this package holds the one interface through which they know a compiled program.
+package runtime
+
+import (
+	"fmt"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// Program is a compiled module together with the memory of its cells. A backend makes it.
+type Program interface {
+	// Call runs the function fn. Symbols, such as the batch, take the sizes that the arguments have. The results belong to the
+	// caller. A call takes effect on the cells as a whole or, where it returns an error, not at all.
+	//
+	// Errors: *NonFiniteError where the function demands finite values; an index that is data outside its tensor.
+	Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, error)
+
+	// Cell returns a copy of a cell's value.
+	Cell(name string) (*tensor.Tensor, error)
+
+	// SetCell gives a cell a value, which must have its shape; elements are converted to the program's precision.
+	SetCell(name string, t *tensor.Tensor) error
+
+	// Module returns the IR that the program was compiled from: its functions' signatures and its cells.
+	Module() *ir.Module
+}
+
+// NonFiniteError says that a call met an infinite value or one that is not a number, and where it arose.
+type NonFiniteError struct {
+	What string // what was found not to be finite: "loss", or the name of a cell
+	Op   string // the first operation whose result was not finite although its operands were
+	Loc  ir.Loc // where that operation stands
+	Note string // what it computed, such as "log of 0"; may be empty
+}
+
+// Error names the place.
+func (e *NonFiniteError) Error() string {
+	s := fmt.Sprintf("%s is not a finite number; the first operation to give one is %s", e.What, e.Op)
+	if e.Note != "" {
+		s += " (" + e.Note + ")"
+	}
+	if e.Loc.File != "" {
+		s += fmt.Sprintf(" at %s:%d:%d", e.Loc.File, e.Loc.Line, e.Loc.Col)
+	}
+	if e.Loc.Scope != "" {
+		s += " in " + e.Loc.Scope
+	}
+	return s
+}
