@@ -1,0 +1,144 @@
+// Package plan holds everything of a compiled program that is not arithmetic: which functions of the module are which, where
+// data comes from, how long training lasts, what a model's layers are called. The front end writes it, the runtime follows
+// it; it is plain data and can be stored beside compiled code.
+package plan
+
+import (
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// Program is a compiled .nn file.
+type Program struct {
+	File   string // path of the source file as the user gave it; relative paths in the program start from its folder
+	Module *ir.Module
+	Init   string // function (seed: i32[]) that gives every cell its first value
+	Data   []*Data
+	Models []*Model
+	Trains []*Train
+	Tests  []*Test
+}
+
+// Field is one named tensor of an example.
+type Field struct {
+	Name   string
+	DType  tensor.DType
+	Shape  []int    // of one example
+	Labels []string // names of the ids of a class field; nil for other fields
+}
+
+// Data is a data declaration.
+type Data struct {
+	Name    string
+	Source  Source
+	Fields  []Field // as the source yields them, before the program's map
+	Batch   int     // examples
+	Shuffle bool    // the training split, anew each pass
+}
+
+// Source says where examples come from. Exactly one member is set.
+type Source struct {
+	ImageFolder *ImageFolder
+	IDX         *IDX
+}
+
+// ImageFolder is a folder of class folders for each split, or one folder of class folders that is split by share.
+type ImageFolder struct {
+	Train, Validation, Test string // folders, or "" for none
+	Path                    string // the one folder; then Split holds the shares of training, validation and test
+	Split                   [3]float64
+	Seed                    int      // of the split
+	Height, Width, Channels int      // pixels
+	Resize                  string   // "nearest" or "bilinear"
+	Orientation             string   // "exif" or "keep"
+	OnCorrupt               string   // "skip" or "fail"
+	Classes                 []string // nil: the class folders' names, sorted
+}
+
+// IDX is a pair of MNIST-style files for training and perhaps one for testing.
+type IDX struct {
+	Images, Labels         string
+	TestImages, TestLabels string  // "" for none
+	Validation             float64 // share of the training pair that is held out
+	Seed                   int     // of the split
+}
+
+// Model is a model declaration.
+type Model struct {
+	Name    string
+	Inputs  []Field // the model's parameters
+	Output  Field
+	Predict string   // function from the data's fields (Fields) to the output, one batch at once, in inference
+	Fields  []Field  // what Predict takes: raw fields of the data, in the order of its parameters
+	Data    *Data    // whose map Predict runs; nil if the model is trained on none
+	Labels  []string // names of the classes the output stands for; nil where unknown
+	Layers  []*Layer // in order of application, enclosing ones before those within
+	Chain   bool     // the outermost layers form a chain from the only input to the output
+}
+
+// Layer is one instance of a layer in a model.
+type Layer struct {
+	Path   string         // "conv2d_1", "block_2.dense"; unique in the model
+	Kind   string         // the declaration's name, such as "Conv2D"
+	Std    bool           // declared in the standard library
+	Config map[string]any // configuration arguments: float64, bool, string, or the name of a fn or layer as Ref
+	Input  []Shape        // of one example; -1 stands for a length known when the program runs
+	Output []Shape
+	Params []string // its own cells of kind param, in order of declaration, then those of kind state
+	Depth  int      // 0 for the model's outermost layers
+}
+
+// Ref is a configuration argument that names a fn or a layer.
+type Ref string
+
+// Shape is the shape of one example's tensor.
+type Shape []int
+
+// Train is a train declaration.
+type Train struct {
+	Label   string   // "" if it has none
+	Data    *Data    // nil if it trains on no data
+	Batch   int      // examples in a full batch
+	Step    string   // function that does one step: see StepParams
+	Eval    string   // function that measures one batch and changes nothing
+	Fields  []Field  // fields of the data that Step and Eval take
+	Models  []*Model // models that the loss reaches
+	Metrics []string // names of Step's and Eval's results after the loss
+
+	Epochs   int    // at most
+	Steps    int    // per epoch; 0: one pass over the data
+	Validate int    // steps per validation; 0: one pass over the split
+	Until    string // function from epoch values (its parameters' names) to bool, or ""
+	Target   string // Until as the program writes it
+	Save     string // weights file, or ""
+	SaveAt   ir.Loc // where the program says so
+}
+
+// The parameters that Step and Eval may take beside fields; the runtime supplies them by name.
+const (
+	ParamSeed     = "seed"     // i32[]: the run's seed
+	ParamStep     = "step"     // i32[]: training steps done before this one
+	ParamEpoch    = "epoch"    // i32[]: epochs done before this one
+	ParamProgress = "progress" // f32[]: the share of the whole training that is done
+)
+
+// ResultLoss is the name of Step's and Eval's first result.
+const ResultLoss = "loss"
+
+// Test is a test declaration.
+type Test struct {
+	Name    string
+	Func    string // function without parameters whose results the expectations compare
+	Loc     ir.Loc
+	Expects []Expect
+}
+
+// Expect is one expectation of a test: the results numbered Left and Right agree, or Left alone is true.
+type Expect struct {
+	Text   string // as the program writes it
+	Loc    ir.Loc
+	Op     string // "==", "!=", "<", "<=", ">", ">=" element by element; "" : Left is a bool that must be true
+	Left   int
+	Right  int
+	Within float64 // greatest difference that == passes; negative: exact
+}
