@@ -1,0 +1,326 @@
+package data
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// Options say how a Loader goes through its source.
+type Options struct {
+	// Batch is the number of examples of a batch; the last one of a pass may have fewer, as with Keras's generators.
+	Batch int
+	// Shuffle visits the examples of each pass in an order of its own, which Seed and the pass's number determine.
+	Shuffle bool
+	Seed    uint64
+	// Repeat goes on with the next pass after the last batch of one; otherwise the loader ends there with io.EOF.
+	Repeat bool
+	// Prefetch is the number of batches read ahead; 2 if it is 0.
+	Prefetch int
+	// Workers is the number of goroutines that read examples; the number of processors if it is 0. It never changes the batches.
+	Workers int
+	// Start is where to begin: the zero Cursor, or one that a loader over the same data returned.
+	Start Cursor
+}
+
+// Batch is what one step of training or evaluation reads.
+type Batch struct {
+	// Tensors holds one tensor per field of the source, the batch its first dimension. They are valid until Release.
+	Tensors []*tensor.Tensor
+	// Examples holds the index in the source of each row.
+	Examples []int32
+	// Pass and Index count passes over the source and batches within a pass, from 0.
+	Pass, Index uint64
+
+	full     []*tensor.Tensor // of Options.Batch rows; Tensors shares its elements
+	loader   *Loader
+	released atomic.Bool
+
+	mu      sync.Mutex
+	left    int // chunks not read yet
+	failRow int // of err; the lowest one, so that the message does not depend on timing
+	err     error
+	done    chan struct{}
+}
+
+// Len returns the number of examples.
+func (b *Batch) Len() int { return len(b.Examples) }
+
+// Release gives the tensors back to the loader, which fills them again; the caller must not use them any more.
+func (b *Batch) Release() {
+	if b.released.Swap(true) {
+		panic("BUG: batch released twice")
+	}
+	select {
+	case b.loader.free <- b.full:
+	default:
+	}
+}
+
+// Loader reads the batches of a source ahead, on goroutines of its own. Next, Cursor and Close belong to one goroutine.
+type Loader struct {
+	src    Source
+	fields []Field
+	opt    Options
+	cancel context.CancelFunc
+	ctx    context.Context
+	wg     sync.WaitGroup
+
+	ready  chan *Batch // in order, some still being read
+	chunks chan chunk
+	free   chan []*tensor.Tensor
+
+	cursor Cursor
+	ended  error
+}
+
+// chunk is a run of rows of a batch that one worker reads.
+type chunk struct {
+	batch  *Batch
+	lo, hi int
+}
+
+// NewLoader starts to read src. Cancelling ctx stops it, as Close does.
+//
+// Errors: options out of range, an empty source, or a Start that belongs to other data or options.
+func NewLoader(ctx context.Context, src Source, opt Options) (*Loader, error) {
+	n := src.Len()
+	switch {
+	case n == 0:
+		return nil, fmt.Errorf("the data source has no examples")
+	case n > math.MaxInt32:
+		return nil, fmt.Errorf("the data source has %d examples; at most %d can be used", n, math.MaxInt32)
+	case opt.Batch < 1:
+		return nil, fmt.Errorf("a batch of %d examples: it must have at least 1", opt.Batch)
+	case opt.Prefetch < 0 || opt.Workers < 0:
+		return nil, fmt.Errorf("prefetch %d, workers %d: neither can be negative", opt.Prefetch, opt.Workers)
+	}
+	if opt.Prefetch == 0 {
+		opt.Prefetch = 2
+	}
+	if opt.Workers == 0 {
+		opt.Workers = runtime.GOMAXPROCS(0)
+	}
+	start, err := opt.Start.within(n, opt)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	l := &Loader{
+		src: src, fields: src.Fields(), opt: opt, ctx: ctx, cancel: cancel,
+		ready:  make(chan *Batch, opt.Prefetch),
+		chunks: make(chan chunk),
+		free:   make(chan []*tensor.Tensor, opt.Prefetch+2),
+		cursor: start,
+	}
+	l.wg.Go(func() { l.dispatch(start) })
+	for range opt.Workers {
+		l.wg.Go(l.work)
+	}
+	return l, nil
+}
+
+// Steps returns the number of batches of one pass.
+func (l *Loader) Steps() int { return batches(l.src.Len(), l.opt.Batch) }
+
+func batches(n, batch int) int { return (n-1)/batch + 1 }
+
+// Cursor returns the position of the batch that Next returns next; a loader whose Start it is returns the same batches from there, bit for bit.
+func (l *Loader) Cursor() Cursor { return l.cursor }
+
+// Next returns the next batch.
+//
+// Errors: io.EOF after the last one; the context's error once it is cancelled; otherwise what the source says of the first
+// example of the batch that it could not read, with the batch's number. After an error Next returns the same one again.
+func (l *Loader) Next() (*Batch, error) {
+	if l.ended != nil {
+		return nil, l.ended
+	}
+	b, err := l.next()
+	if err != nil {
+		l.ended = err
+		l.cancel()
+		return nil, err
+	}
+	l.cursor = l.cursor.after(b)
+	return b, nil
+}
+
+func (l *Loader) next() (*Batch, error) {
+	// Checked first: select would choose at random between a batch and a context that is over.
+	if err := context.Cause(l.ctx); err != nil {
+		return nil, err
+	}
+	var b *Batch
+	select {
+	case next, ok := <-l.ready:
+		if !ok {
+			return nil, l.atEnd()
+		}
+		b = next
+	case <-l.ctx.Done():
+		return nil, context.Cause(l.ctx)
+	}
+	select {
+	case <-b.done:
+	case <-l.ctx.Done():
+		return nil, context.Cause(l.ctx)
+	}
+	if err := context.Cause(l.ctx); err != nil {
+		return nil, err // and not what a worker said that noticed it in the middle of the batch
+	}
+	if b.err != nil {
+		return nil, fmt.Errorf("batch %d of pass %d: %w", b.Index+1, b.Pass+1, b.err)
+	}
+	return b, nil
+}
+
+// atEnd tells a pass that is over from a dispatcher that gave up.
+func (l *Loader) atEnd() error {
+	if err := context.Cause(l.ctx); err != nil {
+		return err
+	}
+	return io.EOF
+}
+
+// Skipped returns one line per broken example that the source passed over so far.
+func (l *Loader) Skipped() []string {
+	if s, ok := l.src.(SkipReporter); ok {
+		return s.Skipped()
+	}
+	return nil
+}
+
+// Close stops reading and waits until the loader's goroutines have ended. Batches that Next returned stay valid.
+func (l *Loader) Close() {
+	l.cancel()
+	l.wg.Wait()
+	if l.ended == nil {
+		l.ended = context.Canceled
+	}
+}
+
+// dispatch hands out the batches in order, from start on.
+func (l *Loader) dispatch(start Cursor) {
+	defer close(l.ready)
+	defer close(l.chunks)
+	pass, index := start.Pass, start.Batch
+	for {
+		order := l.order(pass)
+		for lo := int(index) * l.opt.Batch; lo < len(order); lo += l.opt.Batch {
+			b := l.batch(order[lo:min(lo+l.opt.Batch, len(order))], pass, index)
+			if !l.send(b) {
+				return
+			}
+			index++
+		}
+		if !l.opt.Repeat {
+			return
+		}
+		pass, index = pass+1, 0
+	}
+}
+
+// order returns the examples of a pass in the order of their visit.
+func (l *Loader) order(pass uint64) []int32 {
+	n := l.src.Len()
+	if l.opt.Shuffle {
+		return Permutation(l.opt.Seed, pass, n)
+	}
+	order := make([]int32, n)
+	for i := range order {
+		order[i] = int32(i)
+	}
+	return order
+}
+
+// batch returns a batch for the given examples whose tensors are still to be filled.
+func (l *Loader) batch(examples []int32, pass, index uint64) *Batch {
+	b := &Batch{Examples: examples, Pass: pass, Index: index, loader: l, done: make(chan struct{})}
+	select {
+	case b.full = <-l.free:
+	default:
+		b.full = NewBatch(l.fields, min(l.opt.Batch, l.src.Len()))
+	}
+	b.Tensors = make([]*tensor.Tensor, len(b.full))
+	for i, t := range b.full {
+		b.Tensors[i] = firstRows(t, len(examples))
+	}
+	return b
+}
+
+// firstRows returns the first n rows of t, sharing its elements.
+func firstRows(t *tensor.Tensor, n int) *tensor.Tensor {
+	size := t.Len() / t.Shape[0] * n
+	u := &tensor.Tensor{DType: t.DType, Shape: append([]int{n}, t.Shape[1:]...)}
+	switch t.DType {
+	case tensor.F32:
+		u.F32 = t.F32[:size]
+	case tensor.F64:
+		u.F64 = t.F64[:size]
+	case tensor.I32:
+		u.I32 = t.I32[:size]
+	case tensor.Bool:
+		u.Bool = t.Bool[:size]
+	}
+	return u
+}
+
+// send queues b for Next and its rows for the workers; it reports false once the loader has been stopped.
+func (l *Loader) send(b *Batch) bool {
+	n := len(b.Examples)
+	// Two chunks per worker even out examples that take longer, and cost little when each takes a microsecond.
+	size := max(1, n/(2*l.opt.Workers))
+	b.left = (n-1)/size + 1
+	select {
+	case l.ready <- b:
+	case <-l.ctx.Done():
+		return false
+	}
+	for lo := 0; lo < n; lo += size {
+		select {
+		case l.chunks <- chunk{b, lo, min(lo+size, n)}:
+		case <-l.ctx.Done():
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Loader) work() {
+	for c := range l.chunks {
+		failRow, err := l.read(c)
+		c.batch.finish(failRow, err)
+	}
+}
+
+// read fills the rows of c and returns the first row that failed.
+func (l *Loader) read(c chunk) (int, error) {
+	for row := c.lo; row < c.hi; row++ {
+		if err := l.ctx.Err(); err != nil {
+			return row, err
+		}
+		if err := l.src.At(int(c.batch.Examples[row]), c.batch.Tensors, row); err != nil {
+			return row, err
+		}
+	}
+	return 0, nil
+}
+
+// finish records the end of one chunk; the last one makes the batch ready.
+func (b *Batch) finish(failRow int, err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if err != nil && (b.err == nil || failRow < b.failRow) {
+		b.failRow, b.err = failRow, err
+	}
+	if b.left--; b.left == 0 {
+		close(b.done)
+	}
+}
