@@ -11,4 +11,12 @@ const (
 	UnterminatedBlock  Code = "unterminated-block"
 	InvalidCharacter   Code = "invalid-character"
 	InvalidNumber      Code = "invalid-number"
+	InvalidEscape      Code = "invalid-escape"
+	NestingTooDeep     Code = "nesting-too-deep"
+	KeywordAsName      Code = "keyword-as-name"
+	UnknownDeclaration Code = "unknown-declaration"
+	UnclosedBracket    Code = "unclosed-bracket"
+	WrongAssignment    Code = "wrong-assignment"
+	ParameterLists     Code = "parameter-lists"
+	ChainedComparison  Code = "chained-comparison"
 )

@@ -1,0 +1,37 @@
+package syntax
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/nnc-lang/nnc/ir/diag"
+)
+
+func TestDraftsParse(t *testing.T) {
+	files, err := filepath.Glob("testdata/drafts/*.nn")
+	if err != nil || len(files) == 0 {
+		t.Fatal("no drafts", err)
+	}
+	for _, name := range files {
+		t.Run(filepath.Base(name), func(t *testing.T) {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, list := Parse(diag.NewFile(filepath.Base(name), string(text)))
+			if list.HasErrors() {
+				t.Error(list.Error())
+			}
+		})
+	}
+}
+
+func TestX(t *testing.T) {
+	text, _ := os.ReadFile("testdata/drafts/library.nn")
+	f, _ := Parse(diag.NewFile("x", string(text)))
+	t.Log(dump(f))
+	text, _ = os.ReadFile("testdata/drafts/further.nn")
+	f, _ = Parse(diag.NewFile("x", string(text)))
+	t.Log(dump(f))
+}
