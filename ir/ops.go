@@ -43,6 +43,7 @@ const (
 	OpLog1p
 	OpExpm1
 	OpSqrt
+	OpSquare
 	OpSin
 	OpCos
 	OpTanh
@@ -199,6 +200,8 @@ var table = [opCount]Row{
 		Eval: unary(math.Expm1), Grad: []string{"mul(dz, add(z, 1))"}},
 	OpSqrt: {Name: "sqrt", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the square root",
 		Eval: unary(math.Sqrt), Grad: []string{"div(mul(dz, 0.5), z)"}},
+	OpSquare: {Name: "square", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "a · a",
+		Expr: "mul(a, a)", Grad: []string{"mul(dz, mul(2, a))"}},
 	OpSin: {Name: "sin", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the sine of a in radians",
 		Eval: unary(math.Sin), Grad: []string{"mul(dz, cos(a))"}},
 	OpCos: {Name: "cos", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the cosine of a in radians",

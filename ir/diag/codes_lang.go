@@ -1,0 +1,31 @@
+package diag
+
+// Codes of the checker and elaborator.
+const (
+	UnknownName      Code = "unknown-name"
+	DuplicateName    Code = "duplicate-name"
+	ShapeMismatch    Code = "shape-mismatch"
+	TypeMismatch     Code = "type-mismatch"
+	TooManyArguments Code = "too-many-arguments"
+	MissingArgument  Code = "missing-argument"
+	UnknownArgument  Code = "unknown-argument"
+	NoOverload       Code = "no-overload"
+	NotCallable      Code = "not-callable"
+	NotConstant      Code = "not-constant"
+	NotShared        Code = "not-shared"
+	InvalidValue     Code = "invalid-value"
+	IndexRange       Code = "index-range"
+	IndexCount       Code = "index-count"
+	UnknownRange     Code = "unknown-range"
+	UnknownField     Code = "unknown-field"
+	UnknownSetting   Code = "unknown-setting"
+	MissingSetting   Code = "missing-setting"
+	MissingOption    Code = "missing-option"
+	UnknownOption    Code = "unknown-option"
+	NoValue          Code = "no-value"
+	Misplaced        Code = "misplaced"
+	NotTrained       Code = "not-trained"
+	Recursion        Code = "recursion"
+	DataError        Code = "data-error"
+	NotSupported     Code = "not-supported"
+)
