@@ -15,7 +15,6 @@ const (
 	NestingTooDeep     Code = "nesting-too-deep"
 	KeywordAsName      Code = "keyword-as-name"
 	UnknownDeclaration Code = "unknown-declaration"
-	UnclosedBracket    Code = "unclosed-bracket"
 	WrongAssignment    Code = "wrong-assignment"
 	ParameterLists     Code = "parameter-lists"
 	ChainedComparison  Code = "chained-comparison"

@@ -35,6 +35,9 @@ func (p *parser) block(lx *lexer.PeekingLexer) (*Block, error) {
 		p.skipNewlines(lx)
 		t := *lx.Peek()
 		if at(lx, "}") {
+			if i := int(lx.RawCursor()); p.suspect == nil && p.firstOnLine(i) && t.Pos.Column < p.indent(first) {
+				p.suspect = &open
+			}
 			lx.Next()
 			b.At = p.from(first, lx)
 			return b, nil
@@ -42,7 +45,7 @@ func (p *parser) block(lx *lexer.PeekingLexer) (*Block, error) {
 		if t.EOF() || startsDeclaration(t) && t.Value != "let" && t.Pos.Column == 1 && p.firstOnLine(int(lx.RawCursor())) {
 			return nil, p.unclosed(open, t)
 		}
-		stmts, err := p.statement1(lx)
+		stmts, err := p.nextStatement(lx)
 		if err != nil {
 			return nil, err
 		}
@@ -50,8 +53,16 @@ func (p *parser) block(lx *lexer.PeekingLexer) (*Block, error) {
 	}
 }
 
-// statement1 parses one statement and its end. It returns an error only if the block cannot go on.
-func (p *parser) statement1(lx *lexer.PeekingLexer) ([]Stmt, error) {
+// indent is the column where the line of token i begins.
+func (p *parser) indent(i int) int {
+	for !p.firstOnLine(i) {
+		i--
+	}
+	return p.src.list[i].Pos.Column
+}
+
+// nextStatement parses one statement and its end. It returns an error only if the block cannot go on.
+func (p *parser) nextStatement(lx *lexer.PeekingLexer) ([]Stmt, error) {
 	first := int(lx.RawCursor())
 	rule, err := p.rules.statement.ParseFromLexer(lx, participle.AllowTrailing(true))
 	if err == nil {
@@ -60,7 +71,7 @@ func (p *parser) statement1(lx *lexer.PeekingLexer) ([]Stmt, error) {
 		case at(lx, ",") && rule.Clause != nil:
 			lx.Next()
 		default:
-			err = p.trailing(lx, "the statement")
+			err = p.afterStatement(lx, rule)
 		}
 	}
 	if err == nil {
@@ -70,7 +81,7 @@ func (p *parser) statement1(lx *lexer.PeekingLexer) ([]Stmt, error) {
 	if errors.As(err, &fatal) {
 		return nil, err
 	}
-	p.report(err, lx, first)
+	p.report(err, first)
 	p.skipStatement(lx, first)
 	return nil, nil
 }
@@ -104,6 +115,9 @@ type unclosedBlock struct{ *diag.Diagnostic }
 func (u *unclosedBlock) Unwrap() error { return u.Diagnostic }
 
 func (p *parser) unclosed(open, found lexer.Token) error {
+	if p.suspect != nil && p.suspect.Pos.Offset > open.Pos.Offset {
+		open = *p.suspect
+	}
 	d := &diag.Diagnostic{
 		Span: p.tokenSpan(open), Code: diag.UnterminatedBlock,
 		Message: "this `{` has no closing `}`", Label: "the block begins here", Fix: "add `}` after the last statement of the block",

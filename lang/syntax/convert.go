@@ -1,8 +1,6 @@
 package syntax
 
 import (
-	"github.com/alecthomas/participle/v2/lexer"
-
 	"github.com/nnc-lang/nnc/ir/diag"
 )
 
@@ -114,19 +112,19 @@ func article(kind string) string {
 	return "a " + kind
 }
 
-func (p *parser) named(n *nameRule) *Ident { return p.ident(n.Token) }
+func (p *parser) named(n *nameRule) *Ident { return p.declared(p.ident(n.Token)) }
 
 func (p *parser) optional(n *nameRule) *Ident {
 	if n == nil {
 		return nil
 	}
-	return p.ident(n.Token)
+	return p.named(n)
 }
 
 func (p *parser) names(rules []*nameRule) []*Ident {
 	var names []*Ident
 	for _, n := range rules {
-		names = append(names, p.ident(n.Token))
+		names = append(names, p.named(n))
 	}
 	return names
 }
@@ -235,15 +233,4 @@ func (p *parser) clauseValue(values []Expr) Expr {
 		t.Elems = append(t.Elems, &Arg{At: At{v.Span()}, Value: v})
 	}
 	return t
-}
-
-// stringOf is unused text of a token kind for messages.
-func describe(t lexer.Token) string {
-	switch {
-	case t.EOF():
-		return "the end of the file"
-	case t.Type == tokenNewline:
-		return "the end of the line"
-	}
-	return "`" + t.Value + "`"
 }

@@ -32,6 +32,9 @@ var binaryStrength = map[string]int{
 	"^": strengthPower,
 }
 
+// maxDepth is how deep expressions may go in all: brackets, which the lexer limits, and prefix operators between them.
+const maxDepth = 4 * maxNesting
+
 // maxChain is how many operators or calls may follow one another; trees of them are as deep as they are long.
 const maxChain = 10_000
 
@@ -71,7 +74,7 @@ func atWord(lx *lexer.PeekingLexer, text string) bool {
 
 func (p *parser) enter(lx *lexer.PeekingLexer) error {
 	p.depth++
-	if p.depth > maxNesting {
+	if p.depth > maxDepth {
 		p.depth--
 		return tooDeep(p.tokenSpan(*lx.Peek()))
 	}
@@ -118,7 +121,15 @@ func (p *parser) operators(lx *lexer.PeekingLexer, least int) (Expr, error) {
 				return nil, p.chained(b, t)
 			}
 		}
-		y, err := p.deeper(lx, next, "`"+t.Value+"`")
+		if strength == strengthPower {
+			if err := p.enter(lx); err != nil {
+				return nil, err
+			}
+		}
+		y, err := p.right(lx, next, "`"+t.Value+"`")
+		if strength == strengthPower {
+			p.leave()
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -139,16 +150,21 @@ func (p *parser) tooLong(first int, lx *lexer.PeekingLexer) error {
 	}
 }
 
-// deeper parses what stands after an operator or a word, which is named in the message if nothing does.
-func (p *parser) deeper(lx *lexer.PeekingLexer, least int, after string) (Expr, error) {
+// right parses what stands after an operator or a word, which is named in the message if nothing does.
+func (p *parser) right(lx *lexer.PeekingLexer, least int, after string) (Expr, error) {
 	if !startsExpression(lx) || at(lx, "{") {
 		return nil, p.expected(lx, "an expression after "+after)
 	}
+	return p.operators(lx, least)
+}
+
+// deeper is right for what may nest without brackets; it counts the depth.
+func (p *parser) deeper(lx *lexer.PeekingLexer, least int, after string) (Expr, error) {
 	if err := p.enter(lx); err != nil {
 		return nil, err
 	}
 	defer p.leave()
-	return p.operators(lx, least)
+	return p.right(lx, least, after)
 }
 
 // operand parses a prefix operator with what it reaches, or a primary with its calls, indices and fields.
@@ -205,7 +221,7 @@ func (p *parser) postfix(lx *lexer.PeekingLexer, first int, x Expr) (Expr, error
 	for range maxChain {
 		switch {
 		case at(lx, "("):
-			args, err := p.arguments(lx, "argument list")
+			args, err := p.arguments(lx, argumentList)
 			if err != nil {
 				return nil, err
 			}
@@ -304,7 +320,7 @@ func bracketed[T any](p *parser, lx *lexer.PeekingLexer, what string, item func(
 	var items []T
 	for !at(lx, closing) {
 		if lx.Peek().EOF() {
-			return nil, p.unclosedBracket(lx, open, what)
+			return nil, p.unclosedBracket(*lx.Peek(), open, what)
 		}
 		x, err := item(lx)
 		if err != nil {
@@ -314,7 +330,7 @@ func bracketed[T any](p *parser, lx *lexer.PeekingLexer, what string, item func(
 		if at(lx, ",") {
 			lx.Next()
 		} else if !at(lx, closing) {
-			return nil, p.unclosedBracket(lx, open, what)
+			return nil, p.unclosedBracket(*lx.Peek(), open, what)
 		}
 	}
 	lx.Next()
@@ -357,7 +373,7 @@ func (p *parser) atLabel(lx *lexer.PeekingLexer) bool {
 // parens parses `(x)`, `(a, b)` or `(name: a, …)`.
 func (p *parser) parens(lx *lexer.PeekingLexer) (Expr, error) {
 	first := int(lx.RawCursor())
-	elems, err := p.arguments(lx, "parentheses")
+	elems, err := p.arguments(lx, "parenthesis")
 	if err != nil {
 		return nil, err
 	}
@@ -446,7 +462,7 @@ func (p *parser) name(lx *lexer.PeekingLexer, what string) (*Ident, error) {
 	if lx.Peek().Type != tokenName {
 		return nil, p.expected(lx, what)
 	}
-	return p.ident(*lx.Next()), nil
+	return p.declared(p.ident(*lx.Next())), nil
 }
 
 // ifElse parses `if c { … } else { … }`.
@@ -616,7 +632,7 @@ func (p *parser) record(lx *lexer.PeekingLexer) (Expr, error) {
 			return nil, err
 		}
 		if err != nil {
-			p.report(err, lx, entry)
+			p.report(err, entry)
 			p.skipStatement(lx, entry)
 			continue
 		}

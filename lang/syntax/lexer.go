@@ -428,7 +428,10 @@ func (s *scanner) layout(t lexer.Token) {
 	if continuesAfter(s.out.list[len(s.out.list)-1]) || s.continuesBefore(t) {
 		return
 	}
-	s.push(lexer.Token{Type: tokenNewline, Value: "\n", Pos: t.Pos})
+	last := s.out.list[len(s.out.list)-1]
+	last.Pos.Offset += len(last.Value)
+	last.Pos.Column += len(last.Value)
+	s.push(lexer.Token{Type: tokenNewline, Value: "\n", Pos: last.Pos})
 }
 
 // abandons reports whether t, first on its line, shows that the open bracket was forgotten.
@@ -518,6 +521,6 @@ func (s *scanner) markRepeats() {
 func tooDeep(span diag.Span) *diag.Diagnostic {
 	return &diag.Diagnostic{
 		Span: span, Code: diag.NestingTooDeep,
-		Message: fmt.Sprintf("this is nested more than %d levels deep", maxNesting), Fix: "name parts of it with `let`",
+		Message: fmt.Sprintf("this is nested too deeply; brackets may go %d levels deep", maxNesting), Fix: "name parts of it with `let`",
 	}
 }

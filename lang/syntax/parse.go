@@ -3,6 +3,7 @@ package syntax
 import (
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/alecthomas/participle/v2"
@@ -18,6 +19,9 @@ type parser struct {
 	list  *diag.List
 	lexed int // how many diagnostics the lexer made
 	depth int // of nested expressions and blocks
+	// suspect is a `{` whose `}` is indented as if it closed an earlier one: probably the one whose own `}` is missing.
+	suspect *lexer.Token
+	within  string // the word of the declaration being parsed
 }
 
 var parsers = sync.Pool{New: func() any {
@@ -29,7 +33,7 @@ var parsers = sync.Pool{New: func() any {
 // begin lexes src into a parser, which end gives back.
 func begin(src *diag.File) (*parser, *lexer.PeekingLexer) {
 	p := parsers.Get().(*parser)
-	p.list, p.depth = &diag.List{}, 0
+	p.list, p.depth, p.within = &diag.List{}, 0, ""
 	p.src = lex(src, p.list)
 	p.lexed = len(p.list.All)
 	lx, err := lexer.Upgrade(p.src.reader())
@@ -56,7 +60,7 @@ func Parse(src *diag.File) (*File, *diag.List) {
 		if lx.Peek().EOF() {
 			break
 		}
-		file.Decls = append(file.Decls, p.declaration1(lx)...)
+		file.Decls = append(file.Decls, p.nextDeclaration(lx)...)
 	}
 	p.list.Sort()
 	return file, p.list
@@ -80,7 +84,7 @@ func ParseExpr(src *diag.File) (Expr, *diag.List) {
 		}
 	}
 	if err != nil {
-		p.report(err, lx, 0)
+		p.report(err, 0)
 	}
 	p.list.Sort()
 	if p.list.HasErrors() {
@@ -89,13 +93,14 @@ func ParseExpr(src *diag.File) (Expr, *diag.List) {
 	return x, p.list
 }
 
-// declaration1 parses one declaration and, if that fails, skips to the next.
-func (p *parser) declaration1(lx *lexer.PeekingLexer) []Decl {
+// nextDeclaration parses one declaration and, if that fails, skips to the next.
+func (p *parser) nextDeclaration(lx *lexer.PeekingLexer) []Decl {
 	first := int(lx.RawCursor())
 	if !startsDeclaration(*lx.Peek()) {
 		p.fail(p.notDeclaration(lx))
 		return p.skipDeclaration(lx, first)
 	}
+	p.within, p.suspect = lx.Peek().Value, nil
 	rule, err := p.rules.declaration.ParseFromLexer(lx, participle.AllowTrailing(true))
 	if err == nil {
 		if t := lx.Peek(); t.Type != tokenNewline && !t.EOF() {
@@ -103,7 +108,7 @@ func (p *parser) declaration1(lx *lexer.PeekingLexer) []Decl {
 		}
 	}
 	if err != nil {
-		p.report(err, lx, first)
+		p.report(err, first)
 		return p.skipDeclaration(lx, first)
 	}
 	return p.convertDeclaration(rule)
@@ -154,6 +159,13 @@ func (p *parser) skipNewlines(lx *lexer.PeekingLexer) {
 // tokenSpan is the place of one token.
 func (p *parser) tokenSpan(t lexer.Token) diag.Span {
 	size := len(p.src.file.Text)
+	if t.EOF() { // shown after the last token, not on the empty line behind it
+		end := len(strings.TrimRight(p.src.file.Text, " \t\r\n"))
+		if n := len(p.src.list); n > 1 {
+			end = p.tokenSpan(p.src.list[n-2]).End
+		}
+		return diag.Span{File: p.src.file, Start: end, End: end}
+	}
 	return diag.Span{File: p.src.file, Start: t.Pos.Offset, End: min(t.Pos.Offset+len(t.Value), size)}
 }
 

@@ -26,12 +26,3 @@ func TestDraftsParse(t *testing.T) {
 		})
 	}
 }
-
-func TestX(t *testing.T) {
-	text, _ := os.ReadFile("testdata/drafts/library.nn")
-	f, _ := Parse(diag.NewFile("x", string(text)))
-	t.Log(dump(f))
-	text, _ = os.ReadFile("testdata/drafts/further.nn")
-	f, _ = Parse(diag.NewFile("x", string(text)))
-	t.Log(dump(f))
-}
