@@ -11,6 +11,7 @@ import (
 	"image/png"
 	"io"
 	"slices"
+	"strings"
 
 	"golang.org/x/image/bmp"
 )
@@ -30,7 +31,7 @@ const (
 	// sniffLen bytes suffice for formatOf.
 	sniffLen = 32
 	// maxPixels keeps a small hostile file from taking gigabytes; a 100-megapixel camera's photos pass.
-	maxPixels = 100 << 20
+	maxPixels = 100_000_000
 	// maxFileSize bounds what is read of one image file, in bytes.
 	maxFileSize = 512 << 20
 )
@@ -68,7 +69,7 @@ func decode(file []byte, orientation Orientation, limit int64) (raster, error) {
 	}
 	r, err := decodeFormat(file, f, limit)
 	if err != nil {
-		return raster{}, fmt.Errorf("%s: %w", f, plainError(err))
+		return raster{}, plainError(f, err)
 	}
 	if orientation == UprightEXIF {
 		r = r.upright(orientationOf(file, f))
@@ -76,10 +77,10 @@ func decode(file []byte, orientation Orientation, limit int64) (raster, error) {
 	return r, nil
 }
 
-// plainError says in words what a decoder means by running out of bytes.
-func plainError(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return errors.New("the file is truncated")
+// plainError says in words what a decoder means by running out of bytes, which some wrap and some only quote.
+func plainError(f format, err error) error {
+	if strings.HasSuffix(err.Error(), io.ErrUnexpectedEOF.Error()) || errors.Is(err, io.EOF) {
+		return fmt.Errorf("the %s file is truncated", f)
 	}
 	return err
 }
@@ -125,11 +126,11 @@ func plausible(f format, width, height, fileSize int, limit int64) error {
 	pixels := int64(width) * int64(height)
 	switch {
 	case width <= 0 || height <= 0:
-		return fmt.Errorf("its header says %d × %d pixels", width, height)
+		return fmt.Errorf("the %s header says %d × %d pixels", f, width, height)
 	case width > 1<<20 || height > 1<<20 || pixels > limit:
-		return fmt.Errorf("its header says %d × %d pixels; more than %d million are refused", width, height, limit>>20)
+		return fmt.Errorf("the %s header says %d × %d pixels; more than %d in all are refused", f, width, height, limit)
 	case pixels > int64(fileSize)*maxPixelsPerByte[f]:
-		return fmt.Errorf("its header says %d × %d pixels, more than a file of %d bytes can hold", width, height, fileSize)
+		return fmt.Errorf("the %s header says %d × %d pixels, more than a file of %d bytes can hold", f, width, height, fileSize)
 	}
 	return nil
 }

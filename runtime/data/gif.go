@@ -71,7 +71,7 @@ func readGIFHead(file []byte) (gifHead, error) {
 				}
 			}
 		default:
-			return h, errors.New("it holds no picture")
+			return h, errors.New("gif: it holds no picture")
 		}
 	}
 }
@@ -91,7 +91,7 @@ func decodeGIF(file []byte, limit int64) (raster, error) {
 	}
 	picture, ok := img.(*image.Paletted)
 	if !ok {
-		return raster{}, errors.New("it holds no palette")
+		return raster{}, errors.New("gif: it holds no palette")
 	}
 	canvas := make([]byte, h.width*h.height)
 	if h.transparent > 0 {

@@ -196,7 +196,8 @@ func (f *idxFile) read(from, n int, buffer *[]byte) ([]byte, error) {
 		*buffer = make([]byte, n)
 	}
 	out := (*buffer)[:n]
-	if _, err := f.disk.ReadAt(out, f.off+int64(from)); err != nil {
+	// A reader may say that it reached the end when it gave all that was asked for.
+	if got, err := f.disk.ReadAt(out, f.off+int64(from)); err != nil && got < n {
 		if errors.Is(err, io.EOF) {
 			return nil, errors.New("the file has become shorter")
 		}

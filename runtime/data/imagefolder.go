@@ -26,7 +26,7 @@ type ImageSpec struct {
 	// Resize is Nearest if it is "", Orientation UprightEXIF.
 	Resize      Resize
 	Orientation Orientation
-	// MaxPixels is the largest image that is decoded; 100 Mi if it is 0.
+	// MaxPixels is the largest image that is decoded; 100 million if it is 0.
 	MaxPixels int64
 }
 

@@ -58,10 +58,12 @@ func (r raster) resizedBilinear(width, height int) raster {
 	c := r.channels
 	if r.width != width {
 		out := newRaster(width, r.height, c)
-		for x, t := range triangles(r.width, width) {
-			for y := range r.height {
+		columns := triangles(r.width, width)
+		for y := range r.height {
+			line := r.pix[y*r.width*c:]
+			for x, t := range columns {
 				for k := range c {
-					out.pix[(y*width+x)*c+k] = t.sum(r.pix[(y*r.width)*c+k:], c)
+					out.pix[(y*width+x)*c+k] = t.sum(line[k:], c)
 				}
 			}
 		}
