@@ -1,0 +1,89 @@
+"""Writes the files of this folder with h5py. Run in this folder: python3 make.py"""
+
+import h5py
+import numpy as np
+
+
+def fill(f):
+    """The content that read_test.go expects of every file that it calls full."""
+    f.attrs["title"] = "höhe"
+    f.attrs.create("fixed", np.bytes_("abc"))
+    f.attrs.create("names", ["one", "", "three"], dtype=h5py.string_dtype())
+    f.attrs.create("fixednames", np.array([b"one", b"three"]))
+    f.attrs["number"] = np.int64(-5)
+    f.attrs["reals"] = np.array([0.5, -2.0])
+    f.attrs["flag"] = True
+    f.attrs.create("none", np.zeros(0, "f8"))
+    g = f.create_group("a/b")
+    g.attrs["deep"] = "yes"
+    a = np.arange(35, dtype="f8").reshape(5, 7) - 3.5
+    for name, dtype in [("f2", "<f2"), ("f4", "<f4"), ("f8", "<f8"), ("F2", ">f2"), ("F4", ">f4"), ("F8", ">f8")]:
+        f.create_dataset("float/" + name, data=a.astype(dtype))
+    i = np.array([0, 1, 100, 127])
+    for name in ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]:
+        f.create_dataset("int/" + name, data=(i if name[0] == "u" else -i).astype("<" + name))
+        f.create_dataset("int/" + name.upper(), data=(i if name[0] == "u" else -i).astype(">" + name))
+    f.create_dataset("scalar", data=np.float32(2.5))
+    f.create_dataset("bool", data=np.array([True, False]))
+    f.create_dataset("empty", data=np.zeros((0, 3), "f4"))
+    f.create_dataset("strings", data=["x", "", "zürich"], dtype=h5py.string_dtype())
+    f.create_dataset("fixedstrings", data=np.array([b"x", b"yyy"]))
+    f.create_dataset("unwritten", (2, 2), "f4", fillvalue=1.5)
+
+
+def chunked(f):
+    """Chunks that do not divide the shape, with each filter."""
+    a = np.arange(35, dtype="f4").reshape(5, 7) - 3.5
+    for name, options in {
+        "plain": {},
+        "gzip": {"compression": "gzip"},
+        "shuffle": {"shuffle": True},
+        "fletcher": {"fletcher32": True},
+        "all": {"compression": "gzip", "shuffle": True, "fletcher32": True},
+    }.items():
+        f.create_dataset(name, data=a, chunks=(2, 3), **options)
+    part = f.create_dataset("part", (5, 7), "f4", chunks=(2, 3), fillvalue=9)
+    part[2:4, 3:6] = a[2:4, 3:6]
+    f.create_dataset("many", data=np.arange(200, dtype="i2"), chunks=(1,))
+    f.create_dataset("three", data=np.arange(60).reshape(3, 4, 5), chunks=(2, 3, 2), compression="gzip")
+    f.create_dataset("grows", data=a, chunks=(2, 3), maxshape=(None, None))
+
+
+with h5py.File("old.h5", "w") as f:
+    fill(f)
+with h5py.File("new.h5", "w", libver="latest") as f:
+    fill(f)
+with h5py.File("userblock.h5", "w", userblock_size=1024) as f:
+    f["x"] = np.array([1, 2], "f4")
+with h5py.File("chunked.h5", "w") as f:
+    chunked(f)
+with h5py.File("chunked_new.h5", "w", libver="latest") as f:
+    chunked(f)
+    a = np.arange(35, dtype="f4").reshape(5, 7) - 3.5
+    f.create_dataset("single", data=a, chunks=(5, 7), compression="gzip")
+    f.create_dataset("row", data=a, chunks=(2, 3), maxshape=(None, 7), compression="gzip")
+with h5py.File("groups.h5", "w") as f:
+    f.create_group("g000")
+    for i in range(1, 300):
+        f[f"g{i:03}"] = f["g000"]
+with h5py.File("ordered.h5", "w", track_order=True) as f:
+    for i in [3, 1, 2]:
+        f.create_group(f"g{i}")
+    f["soft"] = h5py.SoftLink("/g1")
+    f["hard"] = f["g2"]
+    f["g2/up"] = f["/"]
+with h5py.File("dense.h5", "w", libver="latest", track_order=True) as f:
+    f.create_group("g000")
+    for i in range(1, 300):
+        f[f"g{i * 7 % 300:03}"] = f["g000"]
+    for i in range(40):
+        f["g000"].attrs[f"attr{i:02}"] = np.arange(i)
+    f["g000"].attrs["huge"] = np.arange(5000)
+with h5py.File("attributes.h5", "w") as f:
+    # More than one block of the object header.
+    for i in range(40):
+        f.attrs[f"attr{i:02}"] = np.arange(i)
+    f["type"] = np.dtype("<f4")
+    f.create_dataset("committed", data=np.array([1, 2], "f4"), dtype=f["type"])
+    f["compound"] = np.zeros(2, [("a", "f4"), ("b", "i4")])
+    f["vlen"] = np.zeros(0, h5py.vlen_dtype(np.int32))
