@@ -42,7 +42,7 @@ func (p *parser) block(lx *lexer.PeekingLexer) (*Block, error) {
 			b.At = p.from(first, lx)
 			return b, nil
 		}
-		if t.EOF() || startsDeclaration(t) && t.Value != "let" && t.Pos.Column == 1 && p.firstOnLine(int(lx.RawCursor())) {
+		if p.blockEndsAt(int(lx.RawCursor())) {
 			return nil, p.unclosed(open, t)
 		}
 		stmts, err := p.nextStatement(lx)
@@ -93,9 +93,8 @@ func (p *parser) skipStatement(lx *lexer.PeekingLexer, first int) {
 		t := p.src.list[i]
 		past := i >= int(lx.RawCursor())
 		switch {
-		case t.EOF(),
+		case t.EOF(), past && i > first && p.blockEndsAt(i),
 			past && depth <= 0 && (t.Type == tokenNewline || t.Value == "}" && t.Type == tokenPunct),
-			past && i > first && t.Pos.Column == 1 && p.firstOnLine(i) && startsDeclaration(t) && t.Value != "let",
 			past && i > first && depth <= 0 && p.firstOnLine(i) && t.Type == tokenKeyword && slices.Contains(statementWords, t.Value):
 			p.moveTo(lx, i)
 			return

@@ -622,8 +622,8 @@ func (p *parser) record(lx *lexer.PeekingLexer) (Expr, error) {
 			r.At = p.from(first, lx)
 			return r, nil
 		}
-		if t := *lx.Peek(); t.EOF() || startsDeclaration(t) && t.Pos.Column == 1 && !p.atLabel(lx) {
-			return nil, p.unclosed(open, t)
+		if p.blockEndsAt(int(lx.RawCursor())) {
+			return nil, p.unclosed(open, *lx.Peek())
 		}
 		entry := int(lx.RawCursor())
 		field, err := p.field(lx)

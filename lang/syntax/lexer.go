@@ -33,7 +33,7 @@ type Comment struct{ Span diag.Span }
 type tokens struct {
 	file     *diag.File
 	list     []lexer.Token // ends with EOF
-	match    []int         // for an opening bracket, the index of its closing one, else -1
+	match    []int         // for a bracket, the index of its partner, else -1
 	comments []Comment
 }
 
@@ -83,10 +83,11 @@ type scanner struct {
 	at        int
 	list      *diag.List
 	open      []bracket
-	broken    bool // a line break was passed since the last token
-	line      int  // number of the current line, from 1
-	lineStart int  // its offset
-	dead      bool // nesting too deep: the rest is not read
+	broken    bool           // a line break was passed since the last token
+	line      int            // number of the current line, from 1
+	lineStart int            // its offset
+	end       lexer.Position // of the last token
+	dead      bool           // nesting too deep: the rest is not read
 }
 
 // lex splits a file into tokens. Newline tokens are left only where they end a statement, see Note [Layout].
@@ -405,6 +406,7 @@ func (s *scanner) emitAs(kind lexer.TokenType, n int, value string) {
 		s.nest(value, len(s.out.list)-1)
 	}
 	s.at += n
+	s.end = s.position(s.at)
 }
 
 func (s *scanner) push(t lexer.Token) {
@@ -428,10 +430,7 @@ func (s *scanner) layout(t lexer.Token) {
 	if continuesAfter(s.out.list[len(s.out.list)-1]) || s.continuesBefore(t) {
 		return
 	}
-	last := s.out.list[len(s.out.list)-1]
-	last.Pos.Offset += len(last.Value)
-	last.Pos.Column += len(last.Value)
-	s.push(lexer.Token{Type: tokenNewline, Value: "\n", Pos: last.Pos})
+	s.push(lexer.Token{Type: tokenNewline, Value: "\n", Pos: s.end})
 }
 
 // abandons reports whether t, first on its line, shows that the open bracket was forgotten.
@@ -484,7 +483,7 @@ func (s *scanner) nest(char string, index int) {
 	opener := map[string]string{")": "(", "]": "[", "}": "{"}[char]
 	for i := len(s.open) - 1; i >= 0; i-- {
 		if s.open[i].char == opener {
-			s.out.match[s.open[i].index] = index
+			s.out.match[s.open[i].index], s.out.match[index] = index, s.open[i].index
 			s.open = s.open[:i]
 			return
 		}

@@ -118,13 +118,25 @@ func startsDeclaration(t lexer.Token) bool {
 	return t.Type == tokenKeyword && slices.Contains(declarationWords, t.Value)
 }
 
+// declarationAt reports whether token i begins its line as a declaration would, and is not a clause such as `optimizer: …`.
+func (p *parser) declarationAt(i int) bool {
+	return startsDeclaration(p.src.list[i]) && p.firstOnLine(i) && p.src.list[i+1].Value != ":"
+}
+
+// blockEndsAt reports whether the block around token i must have ended: the file is over, or a declaration begins at column 1.
+// `let` begins statements as well.
+func (p *parser) blockEndsAt(i int) bool {
+	t := p.src.list[i]
+	return t.EOF() || t.Pos.Column == 1 && t.Value != "let" && p.declarationAt(i)
+}
+
 // skipDeclaration moves to the next declaration: a line that begins with its word, at column 1 or outside all braces.
 func (p *parser) skipDeclaration(lx *lexer.PeekingLexer, first int) []Decl {
 	depth := 0
 	list := p.src.list
 	for i := first; i < len(list)-1; i++ {
 		t := list[i]
-		if i > first && i >= int(lx.RawCursor()) && startsDeclaration(t) && p.firstOnLine(i) && (t.Pos.Column == 1 || depth <= 0) && list[i+1].Value != ":" {
+		if i > first && i >= int(lx.RawCursor()) && p.declarationAt(i) && (t.Pos.Column == 1 || depth <= 0) {
 			p.moveTo(lx, i)
 			return []Decl{&BadDecl{At{p.between(first, i)}}}
 		}
