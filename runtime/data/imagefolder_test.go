@@ -155,26 +155,27 @@ func TestPhotosAreKerasGenerators(t *testing.T) {
 func TestFoldersBelowAreKerasOrder(t *testing.T) {
 	root := t.TempDir()
 	writeShades(t, root, 10, "train/a/z.png", "train/a/b/y.png", "train/a/a-b/x.PNG", "train/a/b/c/w.jpeg", "train/a/no-extension",
+		"train/a/a-b/q/v.png",
 		"train/b/1.png", "train/.hidden/1.png", "train/b/.2.png")
 	writeText(t, filepath.Join(root, "train/b/notes.txt"), "BMP is a format")
 	writeText(t, filepath.Join(root, "train/README"), "x")
 	ds := open(t, ImageFolderConfig{ImageSpec: tiny, Root: root, Train: "train"})
-	want := []string{"a/no-extension", "a/z.png", "a/a-b/x.PNG", "a/b/y.png", "a/b/c/w.jpeg", "b/1.png"}
+	want := []string{"a/no-extension", "a/z.png", "a/a-b/x.PNG", "a/a-b/q/v.png", "a/b/y.png", "a/b/c/w.jpeg", "b/1.png"}
 	if diff := cmp.Diff(want, names(ds.Train)); diff != "" {
 		t.Error(diff)
 	}
 	notes := []string{
-		"training: a 5, b 1",
+		"training: a 6, b 1",
 		filepath.Join(root, "train") + ": 2 files are not JPEG, PNG, GIF or BMP and ignored",
 	}
 	if diff := cmp.Diff(notes, ds.Notes); diff != "" {
 		t.Error(diff)
 	}
 	values, labels := shades(t, ds.Train)
-	if diff := cmp.Diff([]float32{14, 10, 12, 11, 13, 15}, values); diff != "" {
+	if diff := cmp.Diff([]float32{14, 10, 12, 15, 11, 13, 16}, values); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]int32{0, 0, 0, 0, 0, 1}, labels); diff != "" {
+	if diff := cmp.Diff([]int32{0, 0, 0, 0, 0, 0, 1}, labels); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -284,11 +284,7 @@ func (l *Loader) send(b *Batch) bool {
 		return false
 	}
 	for lo := 0; lo < n; lo += size {
-		select {
-		case l.chunks <- chunk{b, lo, min(lo+size, n)}:
-		case <-l.ctx.Done():
-			return false
-		}
+		l.chunks <- chunk{b, lo, min(lo+size, n)} // workers receive until the channel is closed, also when they only drain it
 	}
 	return true
 }
