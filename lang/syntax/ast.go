@@ -250,7 +250,7 @@ type (
 		Within Expr // may be nil
 	}
 	// Clause is `name: value [into target]` in a data, train, generate or metric block. Value may be a Record; a block value (metric's
-	// `value: { … }`) is a BlockExpr.
+	// `value: { … }`) is a BlockExpr. Several values, `metrics: a, b`, are a Tuple whose span has no parentheses.
 	Clause struct {
 		At
 		Name  *Ident

@@ -3,6 +3,7 @@ package syntax
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -19,10 +20,11 @@ func TestDraftsParse(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, list := Parse(diag.NewFile(filepath.Base(name), string(text)))
+			file, list := Parse(diag.NewFile(filepath.Base(name), string(text)))
 			if list.HasErrors() {
 				t.Error(list.Error())
 			}
+			golden(t, "testdata/trees/"+strings.TrimSuffix(filepath.Base(name), ".nn")+".txt", dump(file)+"\n")
 		})
 	}
 }
