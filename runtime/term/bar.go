@@ -1,0 +1,94 @@
+package term
+
+import (
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// Bar is one line of a terminal that shows how far a job of counted steps is, how fast it goes and how long it will still take.
+// A nil Bar draws nothing, so that code need not ask whether there is a terminal.
+type Bar struct {
+	progress *mpb.Progress
+	bar      *mpb.Bar
+	status   atomic.Pointer[string]
+	started  time.Time
+	items    atomic.Int64 // done since started
+	unit     string
+}
+
+// NewBar draws a bar of total steps, `done` of which were done before, on w, which must be a terminal. The rate is in unit per
+// second, such as "examples".
+func NewBar(w io.Writer, label, unit string, total, done int) *Bar {
+	b := &Bar{started: time.Now(), unit: unit}
+	empty := ""
+	b.status.Store(&empty)
+	b.progress = mpb.New(mpb.WithOutput(w), mpb.ForceTTY(), mpb.WithAutoRefresh(), mpb.WithRefreshRate(150*time.Millisecond))
+	width := min(40, max(8, Width(w)/4))
+	b.bar = b.progress.New(int64(total), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Refiller("━").Tip("━").Padding("─"),
+		mpb.BarWidth(width),
+		mpb.PrependDecorators(decor.Name(label+" "), decor.CountersNoUnit("%d/%d ")),
+		mpb.AppendDecorators(decor.Any(b.text)),
+	)
+	if done > 0 {
+		b.bar.SetCurrent(int64(done))
+		b.bar.SetRefill(int64(done))
+	}
+	return b
+}
+
+// text is what stands behind the bar: rate, time left, status.
+func (b *Bar) text(s decor.Statistics) string {
+	text := ""
+	elapsed := time.Since(b.started)
+	if items := b.items.Load(); items > 0 && elapsed > 0 {
+		text += fmt.Sprintf(" %s %s/s", rate(float64(items)/elapsed.Seconds()), b.unit)
+		if fresh := s.Current - s.Refill; fresh > 0 {
+			left := time.Duration(float64(elapsed) * float64(s.Total-s.Current) / float64(fresh))
+			text += ", " + Duration(left) + " left"
+		}
+	}
+	if status := *b.status.Load(); status != "" {
+		text += "  " + status
+	}
+	return text
+}
+
+// rate writes three significant digits, or all digits before the point.
+func rate(r float64) string {
+	switch {
+	case r >= 99.95:
+		return fmt.Sprintf("%.0f", r)
+	case r >= 9.995:
+		return fmt.Sprintf("%.1f", r)
+	default:
+		return fmt.Sprintf("%.2f", r)
+	}
+}
+
+// Step counts one more step, which handled that many items.
+func (b *Bar) Step(items int) {
+	if b != nil {
+		b.items.Add(int64(items))
+		b.bar.Increment()
+	}
+}
+
+// Status shows text behind the numbers.
+func (b *Bar) Status(text string) {
+	if b != nil {
+		b.status.Store(&text)
+	}
+}
+
+// Clear takes the bar off the terminal; what is printed next stands in its place. A second call does nothing.
+func (b *Bar) Clear() {
+	if b != nil {
+		b.bar.Abort(true)
+		b.progress.Wait()
+	}
+}
