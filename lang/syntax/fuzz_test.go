@@ -12,7 +12,7 @@ func seeds(f *testing.F) {
 			f.Add(src.Text)
 		}
 	}
-	for _, text := range []string{"", "{", "}", "test \"", "fn f[", "layer A()(", "let a = [i] =>", "\xff", "a.b", "data D { map: { a: 1\nb: 2 } }"} {
+	for _, text := range []string{"", "{", "}", "test \"", "fn f[", "layer A()(", "let a = [i] =>", "\xff", "a.b", "f(x &&&\n&&", "data D { map: { a: 1\nb: 2 } }"} {
 		f.Add(text)
 	}
 }

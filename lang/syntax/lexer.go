@@ -443,7 +443,7 @@ func (s *scanner) abandons(t lexer.Token) bool {
 
 // beforeColon reports whether a colon follows t.
 func (s *scanner) beforeColon(t lexer.Token) bool {
-	return strings.HasPrefix(strings.TrimLeft(s.text[t.Pos.Offset+len(t.Value):], " \t"), ":")
+	return strings.HasPrefix(strings.TrimLeft(s.text[min(t.Pos.Offset+len(t.Value), len(s.text)):], " \t"), ":")
 }
 
 func continuesAfter(last lexer.Token) bool {
