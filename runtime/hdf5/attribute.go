@@ -39,7 +39,11 @@ func (o *Object) Attr(name string) (*Array, error) {
 	return nil, fmt.Errorf("/%s: attribute %q: %w", o.path, name, ErrNotFound)
 }
 
+// attributes decodes the attributes and remembers them.
 func (o *Object) attributes() ([]attribute, error) {
+	if o.decoded {
+		return o.attrs, nil
+	}
 	var attrs []attribute
 	for _, m := range o.messages {
 		switch m.kind {
@@ -59,6 +63,7 @@ func (o *Object) attributes() ([]attribute, error) {
 			}
 		}
 	}
+	o.attrs, o.decoded = attrs, true
 	return attrs, nil
 }
 

@@ -35,6 +35,8 @@ type object struct {
 	messages []message
 	links    []link // once listed is set
 	listed   bool
+	attrs    []attribute // once decoded is set
+	decoded  bool
 }
 
 // find returns the first message of a kind.

@@ -1,0 +1,151 @@
+package weights
+
+import (
+	"cmp"
+	"errors"
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/nnc-lang/nnc/runtime/hdf5"
+)
+
+// variables reads a .weights.h5 of Keras 3. There each layer is a group with its weights, numbered, in a group vars; it may
+// hold other layers. Groups are called after classes, as layers/conv2d_1, and vars has the layer's own name as an attribute.
+func (k *kerasReader) variables() error {
+	k.out.unordered = true
+	titles := map[string]string{} // a group's path → its layer's name
+	err := k.file.Walk(func(o *hdf5.Object) error {
+		dir, base := path.Split(o.Path())
+		dir = strings.TrimSuffix(dir, "/")
+		if base != "vars" || !o.IsGroup() || dir == "optimizer" || strings.HasPrefix(dir, "optimizer/") {
+			return nil
+		}
+		title, err := o.Attr("name")
+		if err == nil {
+			titles[dir], err = title.String()
+		}
+		if err != nil && !errors.Is(err, hdf5.ErrNotFound) {
+			return err
+		}
+		if path.Base(dir) == "seed_generator" { // the state of a random generator
+			return nil
+		}
+		weights, err := k.numbered(o)
+		if err != nil {
+			return err
+		}
+		if len(weights) > 0 {
+			group := path.Base(dir)
+			if class, _, number := cutNumber(group); number {
+				group = class
+			}
+			name(group, weights)
+			k.out.Layers = append(k.out.Layers, Layer{Name: dir, Weights: weights, group: group})
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(k.out.Layers, func(a, b Layer) int { return compareNumbered(a.Name, b.Name) })
+	for i := range k.out.Layers {
+		k.out.Layers[i].Name = layerName(k.out.Layers[i].Name, titles)
+	}
+	return nil
+}
+
+// numbered reads the datasets 0, 1 and so on of a group.
+func (k *kerasReader) numbered(vars *hdf5.Object) ([]Weight, error) {
+	names, err := vars.Names()
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(names, compareNumbered)
+	var weights []Weight
+	for _, name := range names {
+		o, err := vars.Lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		if !o.IsDataset() {
+			continue
+		}
+		t, err := k.read(o)
+		if err != nil {
+			return nil, err
+		}
+		weights = append(weights, Weight{name, t})
+	}
+	return weights, nil
+}
+
+// layerName returns the name of the layer in the group dir: those of the layers around it and its own. A cell, which is
+// what an LSTM keeps its weights in, counts as its layer.
+func layerName(dir string, titles map[string]string) string {
+	var parts []string
+	for at := dir; at != "" && at != "."; at = path.Dir(at) {
+		switch base := path.Base(at); {
+		case base == "layers" || base == "cell" && at == dir:
+		case titles[at] != "":
+			parts = append(parts, titles[at])
+		default:
+			parts = append(parts, base)
+		}
+	}
+	slices.Reverse(parts)
+	return strings.Join(parts, "/")
+}
+
+// weightNames are the names, in order, of what classes keep in vars; a layer may lack the last ones.
+var weightNames = map[string][]string{
+	"cell":                {"kernel", "recurrent_kernel", "bias"},
+	"conv1d":              {"kernel", "bias"},
+	"conv1d_transpose":    {"kernel", "bias"},
+	"conv2d":              {"kernel", "bias"},
+	"conv2d_transpose":    {"kernel", "bias"},
+	"conv3d":              {"kernel", "bias"},
+	"conv3d_transpose":    {"kernel", "bias"},
+	"dense":               {"kernel", "bias"},
+	"depthwise_conv1d":    {"kernel", "bias"},
+	"depthwise_conv2d":    {"kernel", "bias"},
+	"einsum_dense":        {"kernel", "bias"},
+	"embedding":           {"embeddings"},
+	"separable_conv1d":    {"depthwise_kernel", "pointwise_kernel", "bias"},
+	"separable_conv2d":    {"depthwise_kernel", "pointwise_kernel", "bias"},
+	"batch_normalization": {"gamma", "beta", "moving_mean", "moving_variance"},
+	"layer_normalization": {"gamma", "beta"},
+	"group_normalization": {"gamma", "beta"},
+}
+
+// name gives numbered weights the names that their class has for them. Normalizations may lack the first ones, so there
+// the number must be right.
+func name(group string, weights []Weight) {
+	names := weightNames[group]
+	if len(weights) > len(names) || strings.HasSuffix(group, "normalization") && len(weights) != len(names) {
+		return
+	}
+	for i := range weights {
+		weights[i].Name = names[i]
+	}
+}
+
+// compareNumbered compares paths part by part, and conv2d_2 before conv2d_10.
+func compareNumbered(a, b string) int {
+	return slices.CompareFunc(strings.Split(a, "/"), strings.Split(b, "/"), func(a, b string) int {
+		aName, aNumber, _ := cutNumber(a)
+		bName, bNumber, _ := cutNumber(b)
+		return cmp.Or(cmp.Compare(aName, bName), cmp.Compare(aNumber, bNumber), cmp.Compare(a, b))
+	})
+}
+
+// cutNumber splits conv2d_10 into conv2d and 10. A plain number is all number; a name without one has -1.
+func cutNumber(s string) (name string, number int, ok bool) {
+	i := strings.LastIndexByte(s, '_')
+	n, err := strconv.Atoi(s[i+1:])
+	if err != nil || n < 0 {
+		return s, -1, false
+	}
+	return s[:max(i, 0)], n, true
+}
