@@ -1,0 +1,323 @@
+// Package lang is the front end: it checks .nn programs and elaborates them to IR and a plan.
+//
+// A program is evaluated once, when it is compiled: recipes become instances, `if` and `repeat` disappear, every shape is
+// checked with the sizes it really has, and what is left, the arithmetic on data and parameters, is IR. The syntax is package
+// syntax's; the standard library is text in the folder std.
+package lang
+
+import (
+	"embed"
+	"fmt"
+	"io/fs"
+	"sort"
+	"strings"
+	"sync"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/lang/syntax"
+)
+
+// Options are what a compilation depends on beside the source text.
+type Options struct {
+	// Set gives options values, as `--set name=value` does.
+	Set map[string]string
+
+	// Schema fills in what only the data can tell, its fields with their labels, and returns an error if it cannot be read. It may
+	// be nil: then data is taken to be unreadable, and what depends on it is an error.
+	Schema func(*plan.Data) error
+}
+
+//go:embed std/*.nn
+var stdText embed.FS
+
+var (
+	stdOnce  sync.Once
+	stdTrees []*syntax.File
+	stdFiles = map[*diag.File]bool{}
+)
+
+// StdFiles returns the parsed standard library.
+func StdFiles() []*syntax.File {
+	stdOnce.Do(func() {
+		names, err := fs.Glob(stdText, "std/*.nn")
+		if err != nil {
+			panic("BUG: " + err.Error())
+		}
+		sort.Strings(names)
+		for _, name := range names {
+			b, err := stdText.ReadFile(name)
+			if err != nil {
+				panic("BUG: " + err.Error())
+			}
+			src := diag.NewFile(name, string(b))
+			tree, list := syntax.Parse(src)
+			if list.HasErrors() {
+				panic("BUG: the standard library does not parse: " + list.Error())
+			}
+			stdTrees = append(stdTrees, tree)
+			stdFiles[src] = true
+		}
+	})
+	return stdTrees
+}
+
+// Compile checks a program and elaborates it. The plan is nil if there are errors; the list, sorted, then says what they are. It
+// may hold warnings otherwise.
+func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
+	std := StdFiles()
+	tree, list := syntax.Parse(src)
+	if list.HasErrors() {
+		return nil, list
+	}
+	e := &elaborator{
+		options: options, diags: list, module: ir.NewModule(), number: map[*ir.Value]int{},
+		universe: newUniverse(),
+	}
+	e.plan = &plan.Program{File: src.Name, Module: e.module, Init: "init"}
+	e.std = newScope(e.universe)
+	for _, t := range std {
+		e.declare(t, e.std)
+	}
+	e.globals = newScope(e.std)
+	e.checkNames(tree)
+	if e.diags.HasErrors() {
+		e.diags.Sort()
+		return nil, e.diags
+	}
+	e.init = e.newFunction("init")
+	(&frame{elaborator: e, function: e.init, scope: e.globals}).scalarParam("seed")
+	e.setOptions(tree)
+	e.declare(tree, e.globals)
+	e.elaborate(tree)
+	e.module.AddFunc(e.init.b.Func)
+	e.diags.Sort()
+	if e.diags.HasErrors() {
+		return nil, e.diags
+	}
+	return e.plan, e.diags
+}
+
+// declare binds the names of a file's declarations in s.
+func (e *elaborator) declare(tree *syntax.File, s *scope) {
+	for _, d := range tree.Decls {
+		switch d := d.(type) {
+		case *syntax.Fn:
+			fn := &fnValue{decl: d, scope: s}
+			if old := s.names[d.Name.Name]; old != nil {
+				switch v := old.value.(type) {
+				case *fnValue:
+					old.value = &overloads{[]*fnValue{v, fn}}
+				case *overloads:
+					v.fns = append(v.fns, fn)
+				}
+				continue
+			}
+			s.set(d.Name.Name, fn, d.Name.Span())
+		case *syntax.Layer:
+			s.set(d.Name.Name, &layerValue{d, s}, d.Name.Span())
+		case *syntax.Optimizer:
+			s.set(d.Name.Name, &optimizerValue{d, s}, d.Name.Span())
+		case *syntax.Model:
+			m := &modelValue{decl: d, scope: s}
+			e.models = append(e.models, m)
+			s.set(d.Name.Name, m, d.Name.Span())
+		case *syntax.Data:
+			s.set(d.Name.Name, &deferred{find: func() value { return e.dataset(d, s) }}, d.Name.Span())
+		case *syntax.TopLet:
+			e.topLet(d.Let, s)
+		case *syntax.Option, *syntax.Train, *syntax.Test:
+		case *syntax.Import:
+			e.notYet(d, "imports")
+		case *syntax.Metric:
+			e.notYet(d, "metrics with state")
+		case *syntax.Generate:
+			e.notYet(d, "generate")
+		case *syntax.BadDecl:
+		default:
+			panic(fmt.Sprintf("BUG: no declaration of %T", d))
+		}
+	}
+	single := len(e.models) == 1
+	for _, m := range e.models {
+		if m.inst == nil && m.scope == s {
+			path := m.decl.Name.Name
+			if single {
+				path = ""
+			}
+			m.inst = e.newInstance(path, nil)
+			m.inst.model = m.decl
+		}
+	}
+}
+
+func (e *elaborator) notYet(n syntax.Node, what string) {
+	e.report(n.Span(), diag.Span{}, diag.NotSupported, "this version of nnc does not have "+what+" yet")
+}
+
+// topLet binds a top-level let: an instance or a constant, found when it is first used.
+func (e *elaborator) topLet(l *syntax.Let, s *scope) {
+	if l.Tuple {
+		e.notYet(l, "top-level let of tuples")
+		return
+	}
+	name := l.Names[0].Name
+	s.set(name, &deferred{find: func() value {
+		f := &frame{elaborator: e, function: e.init, scope: s}
+		v := f.eval(l.Value)
+		if r, ok := v.(*recipe); ok {
+			i := e.newInstance(name, nil)
+			i.recipe = r
+			return i
+		}
+		return v
+	}}, l.Names[0].Span())
+}
+
+// setOptions binds the program's options: values from the command line, else those in the text.
+func (e *elaborator) setOptions(tree *syntax.File) {
+	f := &frame{elaborator: e, function: e.init, scope: e.globals}
+	known := map[string]bool{}
+	for _, d := range tree.Decls {
+		o, ok := d.(*syntax.Option)
+		if !ok {
+			continue
+		}
+		name := o.Name.Name
+		known[name] = true
+		var v value
+		if o.Value != nil {
+			v = f.eval(o.Value)
+		}
+		kind := optionKind(o, v)
+		if given, ok := e.options.Set[name]; ok {
+			v = e.parseOption(o, kind, given)
+		}
+		if v == nil {
+			d := f.errorf(o.Span(), diag.MissingOption, "the option %s has no value", name)
+			d.Fix = fmt.Sprintf("give it one here, or on the command line: --set %s=…", name)
+			v = poison{}
+		}
+		f.define(o.Name, v)
+	}
+	names := make([]string, 0, len(known))
+	for n := range known {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	given := make([]string, 0, len(e.options.Set))
+	for n := range e.options.Set {
+		given = append(given, n)
+	}
+	sort.Strings(given)
+	for _, n := range given {
+		if known[n] {
+			continue
+		}
+		src := diag.NewFile("--set", "--set "+n+"="+e.options.Set[n])
+		d := e.report(diag.Span{File: src, Start: 6, End: 6 + len(n)}, diag.Span{}, diag.UnknownOption, "the program has no option `"+n+"`")
+		switch near := diag.DidYouMean(n, names); {
+		case near != "":
+			d.Fix = "did you mean `" + near + "`?"
+		case len(names) > 0:
+			d.Fix = "it has " + joinNames(names)
+		default:
+			d.Fix = "declare it in the program: option " + n + " = …"
+		}
+	}
+}
+
+// optionKind is an option's type: declared, or that of its literal.
+func optionKind(o *syntax.Option, v value) string {
+	if o.Type != nil && o.Type.Name != nil {
+		return o.Type.Name.Name
+	}
+	switch v.(type) {
+	case boolean:
+		return "bool"
+	case text:
+		return "string"
+	}
+	if lit, ok := o.Value.(*syntax.Number); ok && strings.ContainsAny(lit.Text, ".eE") {
+		return "f32"
+	}
+	return "int"
+}
+
+// parseOption reads a value from the command line.
+func (e *elaborator) parseOption(o *syntax.Option, kind, given string) value {
+	src := diag.NewFile("--set", "--set "+o.Name.Name+"="+given)
+	place := diag.Span{File: src, Start: len(src.Text) - len(given), End: len(src.Text)}
+	wrong := func() value {
+		d := e.report(place, diag.Span{}, diag.InvalidValue, fmt.Sprintf("the option %s is %s, and %q is not", o.Name.Name, optionNoun(kind), given))
+		e.relate(d, o.Span(), "the option is declared here")
+		return poison{}
+	}
+	if kind == "string" {
+		return text(given)
+	}
+	tree, list := syntax.ParseExpr(diag.NewFile("--set", given))
+	if tree == nil || list.HasErrors() {
+		return wrong()
+	}
+	quiet := *e
+	quiet.diags = &diag.List{}
+	v := (&frame{elaborator: &quiet, function: e.init, scope: newScope(nil)}).eval(tree)
+	switch v := v.(type) {
+	case boolean:
+		if kind == "bool" {
+			return v
+		}
+	case number:
+		if _, whole := v.asInt(); kind == "f32" || kind == "int" && whole {
+			return v
+		}
+	}
+	return wrong()
+}
+
+func optionNoun(kind string) string {
+	switch kind {
+	case "int":
+		return "a whole number"
+	case "f32":
+		return "a number"
+	case "bool":
+		return "true or false"
+	}
+	return "a " + kind
+}
+
+// elaborate builds the functions of a program: each model's, each train's, each test's.
+func (e *elaborator) elaborate(tree *syntax.File) {
+	f := &frame{elaborator: e, function: e.init, scope: e.globals}
+	for _, d := range tree.Decls {
+		switch d := d.(type) {
+		case *syntax.Data:
+			f.resolve(e.globals.names[d.Name.Name], d.Name.Span(), d.Name.Name)
+		case *syntax.TopLet:
+			if b := e.globals.names[d.Let.Names[0].Name]; b != nil {
+				f.resolve(b, d.Span(), d.Let.Names[0].Name)
+			}
+		}
+	}
+	for _, m := range e.models {
+		e.elaborateModel(m)
+	}
+	for _, d := range tree.Decls {
+		if t, ok := d.(*syntax.Train); ok {
+			e.train(t)
+		}
+	}
+	for _, m := range e.models {
+		e.predictor(m)
+	}
+	tests := 0
+	for _, d := range tree.Decls {
+		if t, ok := d.(*syntax.Test); ok {
+			e.test(t, tests)
+			tests++
+		}
+	}
+}

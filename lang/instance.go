@@ -1,0 +1,470 @@
+package lang
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+	"unicode"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/lang/syntax"
+)
+
+// instance is a layer or model with parameters of its own. Applying a recipe makes one instance for each place in the
+// elaborated program; applying the instance again uses the same parameters.
+type instance struct {
+	id     int
+	path   string // of its cells: "conv2d_1", "block_2.dense"; "" for the only model of a file
+	recipe *recipe
+	model  *syntax.Model
+	parent *instance
+
+	places  map[string]*instance // parts, by place
+	parts   map[string]*instance // parts, by name
+	order   []*instance
+	counts  map[string]int
+	cells   map[string]*ir.Cell
+	cellAt  map[string]diag.Span // where a cell's type is declared
+	ordered []*ir.Cell
+}
+
+func (i *instance) describe() string {
+	if i.model != nil {
+		return "the model " + i.model.Name.Name
+	}
+	return "an instance of the layer " + i.recipe.layer.decl.Name.Name
+}
+
+func (i *instance) kind() string {
+	if i.model != nil {
+		return i.model.Name.Name
+	}
+	return i.recipe.layer.decl.Name.Name
+}
+
+func (e *elaborator) newInstance(path string, parent *instance) *instance {
+	i := &instance{
+		id: len(e.instances), path: path, parent: parent, places: map[string]*instance{}, parts: map[string]*instance{},
+		counts: map[string]int{}, cells: map[string]*ir.Cell{}, cellAt: map[string]diag.Span{},
+	}
+	e.instances = append(e.instances, i)
+	return i
+}
+
+// place returns the instance of a recipe at a place of i's body, which is made the first time.
+func (i *instance) place(e *elaborator, r *recipe, at syntax.Node, round string) *instance {
+	key := fmt.Sprintf("%p%s", at, round)
+	if p := i.places[key]; p != nil {
+		p.recipe = r
+		return p
+	}
+	base := snake(r.layer.decl.Name.Name)
+	name := base
+	for i.parts[name] != nil || i.cells[name] != nil {
+		i.counts[base]++
+		name = fmt.Sprintf("%s_%d", base, i.counts[base])
+	}
+	p := i.add(e, r, name)
+	i.places[key] = p
+	return p
+}
+
+// part returns the instance that `let name = recipe` makes.
+func (i *instance) part(e *elaborator, r *recipe, name string) *instance {
+	key := "let " + name
+	if p := i.places[key]; p != nil {
+		p.recipe = r
+		return p
+	}
+	p := i.add(e, r, name)
+	i.places[key] = p
+	return p
+}
+
+func (i *instance) add(e *elaborator, r *recipe, name string) *instance {
+	p := e.newInstance(join(i.path, name), i)
+	p.recipe = r
+	i.parts[name] = p
+	i.order = append(i.order, p)
+	return p
+}
+
+func join(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+// snake turns a layer's name into an instance's as Keras does: Conv2D becomes conv2d, BatchNorm batch_norm.
+func snake(name string) string {
+	var b strings.Builder
+	rs := []rune(name)
+	for k, r := range rs {
+		if unicode.IsUpper(r) && k > 0 {
+			prev := rs[k-1]
+			next := k+1 < len(rs) && unicode.IsLower(rs[k+1])
+			if unicode.IsLower(prev) || next && !unicode.IsDigit(prev) {
+				b.WriteByte('_')
+			}
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// partNames lists what may stand after a dot.
+func (i *instance) partNames() []string {
+	var names []string
+	for n := range i.parts {
+		names = append(names, n)
+	}
+	for n := range i.cells {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// partOf finds a part or a parameter of an instance.
+func (f *frame) partOf(i *instance, name string) value {
+	if p := i.parts[name]; p != nil {
+		return p
+	}
+	if c := i.cells[name]; c != nil {
+		return f.readCell(c).named(name, i.cellAt[name])
+	}
+	return nil
+}
+
+// allCells lists the cells of i and its parts.
+func (i *instance) allCells() []*ir.Cell {
+	cells := append([]*ir.Cell{}, i.ordered...)
+	for _, p := range i.order {
+		cells = append(cells, p.allCells()...)
+	}
+	return cells
+}
+
+// readCell is the current value of a cell.
+func (f *frame) readCell(c *ir.Cell) *array {
+	v := f.cells[c]
+	if v == nil {
+		v = f.b.Read(c)
+		f.cells[c] = v
+	}
+	return f.arrayOf(v, nil)
+}
+
+// writeCell gives a cell a new value.
+func (f *frame) writeCell(c *ir.Cell, v *ir.Value) {
+	f.b.Write(c, v)
+	f.cells[c] = v
+	if c.Kind == ir.Param {
+		f.calls = map[string]value{} // results computed with the old value are not those of an equal call now
+	}
+}
+
+// cell executes `param name: type = init` and `state …` in a layer or model.
+func (f *frame) cell(s *syntax.Cell) {
+	f.enter(s)
+	if f.inst == nil {
+		f.errorf(s.Span(), diag.Misplaced, "a %s belongs into a layer or a model", s.Kind)
+		f.define(s.Name, poison{})
+		return
+	}
+	if s.Kind == "stream" {
+		f.define(s.Name, f.unsupported(s, "streams"))
+		return
+	}
+	if s.Type == nil {
+		f.errorf(s.Span(), diag.TypeMismatch, "the %s %s needs a type, as in %s %s: f32[10]", s.Kind, s.Name.Name, s.Kind, s.Name.Name)
+		f.define(s.Name, poison{})
+		return
+	}
+	t := f.typeOf(s.Type)
+	if t == nil {
+		f.define(s.Name, poison{})
+		return
+	}
+	name := s.Name.Name
+	c := f.inst.cells[name]
+	switch {
+	case c == nil:
+		if name2 := f.inst.parts[name]; name2 != nil {
+			f.errorf(s.Name.Span(), diag.DuplicateName, "`%s` is the name of a layer here already", name)
+			return
+		}
+		kind := ir.Param
+		if s.Kind == "state" {
+			kind = ir.State
+		}
+		for _, d := range t.shape {
+			if _, ok := d.IsConst(); !ok {
+				f.errorf(s.Type.Span(), diag.ShapeMismatch, "the shape of %s holds %s, which differs from example to example", name, d)
+				f.define(s.Name, poison{})
+				return
+			}
+		}
+		c = f.module.AddCell(&ir.Cell{Name: join(f.inst.path, name), Type: ir.Type{DType: t.dtype, Shape: t.shape}, Kind: kind})
+		f.inst.cells[name] = c
+		f.inst.cellAt[name] = s.Type.Span()
+		f.inst.ordered = append(f.inst.ordered, c)
+		f.initCell(c, s, t)
+	case !c.Type.Equal(ir.Type{DType: t.dtype, Shape: t.shape}):
+		d := f.errorf(s.Type.Span(), diag.ShapeMismatch, "%s is %s here, but was made as %s where this layer was used first", name,
+			typeString(t.dtype, t.shape), typeString(c.Type.DType, c.Type.Shape))
+		d.Fix = "a layer that is used twice needs inputs of one shape; use two layers for two shapes"
+		f.define(s.Name, poison{})
+		return
+	}
+	f.define(s.Name, f.readCell(c).named(name, s.Type.Span()))
+}
+
+// initCell adds the first value of a cell to the init function.
+func (f *frame) initCell(c *ir.Cell, s *syntax.Cell, t *expect) {
+	inner := *f
+	inner.function = f.elaborator.init
+	inner.indexing, inner.pending = false, false
+	inner.enter(s)
+	inner.b.Loc.Scope = c.Name
+	inner.function.training = false
+	inner.expect = t
+	inner.function.draws = 0
+	inner.function.place = c.Name
+	var v value = number{float: 0}
+	if s.Init != nil {
+		v = inner.eval(s.Init)
+	}
+	v = inner.initial(v, t, s)
+	if a, ok := v.(*array); ok {
+		f.elaborator.init.b.Write(c, inner.shared(a))
+	}
+}
+
+// initial makes a cell's first value of what its initialiser evaluates to: a value, or a fn of the shape.
+func (f *frame) initial(v value, t *expect, s *syntax.Cell) value {
+	n := syntax.Node(s)
+	if s.Init != nil {
+		n = s.Init
+	}
+	site := &callSite{node: n, at: n.Span()}
+	f.expect = t
+	switch fn := v.(type) {
+	case *fnValue, *overloads:
+		v = f.call(site, fn)
+	case *builtin:
+		if fn.dims != nil {
+			v = fn.dims(f, site, t.shape)
+		}
+	}
+	f.expect = nil
+	if isPoison(v) {
+		return poison{}
+	}
+	return f.fit(v, t, n, s.Type)
+}
+
+// assign executes `target <- value`.
+func (f *frame) assign(s *syntax.Assign) {
+	f.enter(s)
+	v := f.eval(s.Value)
+	f.enter(s)
+	name, ok := s.Target.(*syntax.Name)
+	if !ok || f.inst == nil || f.inst.cells[name.Name] == nil {
+		if f.slots == nil || !ok || f.slots[name.Name] == nil {
+			d := f.errorf(s.Target.Span(), diag.Misplaced, "`%s` cannot be assigned to", snippet(s.Target, "this"))
+			d.Fix = "`<-` changes a state; `let` gives a new name to a value"
+			return
+		}
+	}
+	if isPoison(v) {
+		return
+	}
+	var c *ir.Cell
+	if f.slots != nil && f.slots[name.Name] != nil {
+		c = f.slots[name.Name]
+	} else {
+		c = f.inst.cells[name.Name]
+	}
+	t := &expect{c.Type.DType, c.Type.Shape}
+	fitted := f.fit(v, t, s.Value, &syntax.Type{At: syntax.At{Pos: s.Target.Span()}})
+	a, ok := fitted.(*array)
+	if !ok {
+		return
+	}
+	if f.usesBatch(a) {
+		d := f.errorf(s.Value.Span(), diag.NotShared, "%s is shared by all examples, but this value differs from example to example", name.Name)
+		d.Fix = "reduce over the examples, as in mean[batch] …"
+		return
+	}
+	f.writeCell(c, f.shared(a))
+	f.scope.assign(name.Name, f.readCell(c).named(name.Name, s.Target.Span()))
+}
+
+// applyInstance applies a layer's instance to run-time values. An equal call made before in this function, with no parameter
+// updated since, is the same call.
+func (f *frame) applyInstance(site *callSite, i *instance) value {
+	if i.model != nil {
+		return f.applyModel(site, &modelValue{inst: i})
+	}
+	decl := i.recipe.layer.decl
+	s := newScope(i.recipe.config)
+	if !f.bind(site, decl.Name.Name, decl.Params, s, false) {
+		return poison{}
+	}
+	key, keyed := f.callKey(i, decl.Params, s)
+	if keyed {
+		if v, ok := f.calls[key]; ok {
+			return v
+		}
+	}
+	inner := f.with(s)
+	inner.inst = i
+	inner.round = ""
+	inner.indexing = f.indexing
+	var want *expect
+	if decl.Result != nil {
+		want = inner.maybeType(decl.Result)
+	}
+	inner.expect = want
+	record := f.recordLayer(i, decl, s)
+	v := inner.block(decl.Body)
+	if v == nil {
+		f.errorf(decl.Name.Span(), diag.NoValue, "the layer %s ends without a value", decl.Name.Name)
+		return poison{}
+	}
+	f.enter(site.node)
+	if decl.Result != nil {
+		v = inner.checkResult(v, decl.Result, decl.Body, decl.Name.Name)
+	}
+	if a, ok := v.(*array); ok && !f.indexing {
+		v = f.store(a)
+	}
+	record(v)
+	if keyed {
+		f.calls[key] = v
+	}
+	return v
+}
+
+// callKey identifies a call by instance, mode and arguments; it fails for arguments that are not stored.
+func (f *frame) callKey(i *instance, params []*syntax.Param, s *scope) (string, bool) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %v", i.id, f.training)
+	for _, p := range params {
+		switch v := s.names[p.Name.Name].value.(type) {
+		case *array:
+			op, ok := v.stored()
+			if !ok {
+				if f.indexing {
+					return "", false
+				}
+				v = f.store(v)
+				op, _ = v.stored()
+				s.set(p.Name.Name, v, p.Name.Span())
+			}
+			lead := v.body.Read.Index[:len(v.body.Read.Index)-len(v.own)]
+			fmt.Fprintf(&b, " %d%v", op, lead)
+		default:
+			fmt.Fprintf(&b, " %s", describe(v))
+		}
+	}
+	return b.String(), true
+}
+
+// recordLayer notes an instance for summaries and weight files the first time it is applied inside a model.
+func (f *frame) recordLayer(i *instance, decl *syntax.Layer, s *scope) func(value) {
+	model := f.recording
+	if model == nil || f.training || model.seen[i] {
+		return func(value) {}
+	}
+	model.seen[i] = true
+	l := &plan.Layer{
+		Path: strings.TrimPrefix(strings.TrimPrefix(i.path, model.inst.path), "."), Kind: decl.Name.Name,
+		Std: f.isStd(decl.Span()), Config: map[string]any{}, Depth: f.layerDepth(i, model.inst),
+	}
+	for name, v := range i.recipe.args {
+		if c := configValue(v); c != nil {
+			l.Config[name] = c
+		}
+	}
+	var in []*array
+	for _, p := range decl.Params {
+		if a, ok := s.names[p.Name.Name].value.(*array); ok {
+			l.Input = append(l.Input, planShape(a.shape))
+			in = append(in, a)
+		}
+	}
+	model.layers = append(model.layers, l)
+	return func(v value) {
+		outs := []value{v}
+		if t, ok := v.(*tuple); ok {
+			outs = t.elems
+		}
+		for _, o := range outs {
+			if a, ok := o.(*array); ok {
+				l.Output = append(l.Output, planShape(a.shape))
+			}
+		}
+		for _, c := range i.ordered {
+			l.Params = append(l.Params, c.Name)
+		}
+		if l.Depth == 0 {
+			model.link(f, in, v)
+		}
+	}
+}
+
+func (f *frame) layerDepth(i, root *instance) int {
+	d := 0
+	for p := i.parent; p != nil && p != root; p = p.parent {
+		d++
+	}
+	return d
+}
+
+// configValue is a configuration argument as plain data; nil where it has no such form.
+func configValue(v value) any {
+	switch v := v.(type) {
+	case number:
+		return v.float
+	case boolean:
+		return bool(v)
+	case text:
+		return string(v)
+	case *fnValue:
+		return plan.Ref(v.decl.Name.Name)
+	case *overloads:
+		return plan.Ref(v.fns[0].decl.Name.Name)
+	case *builtin:
+		return plan.Ref(v.name)
+	case *recipe:
+		return plan.Ref(v.layer.decl.Name.Name)
+	case *instance:
+		return plan.Ref(v.path)
+	}
+	if size, ok := dimensionOf(v); ok {
+		if n, ok := size.IsConst(); ok {
+			return float64(n)
+		}
+	}
+	return nil
+}
+
+func planShape(dims []ir.Affine) plan.Shape {
+	s := make(plan.Shape, len(dims))
+	for i, d := range dims {
+		n, ok := d.IsConst()
+		if !ok {
+			n = -1
+		}
+		s[i] = n
+	}
+	return s
+}
+
+var _ = tensor.F32

@@ -1,0 +1,348 @@
+package lang
+
+import (
+	"fmt"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/lang/syntax"
+)
+
+// modelValue is a declared model: one instance, and an IR function for each value of `training`.
+type modelValue struct {
+	decl  *syntax.Model
+	scope *scope
+	inst  *instance
+
+	functions [2]*modelFunction // inference, training
+	data      *dataset          // whose fields it is trained on
+	layers    []*plan.Layer
+	seen      map[*instance]bool
+	chained   bool  // so far its layers form a chain
+	tail      value // what the last outermost layer gave
+}
+
+func (m *modelValue) describe() string { return "the model " + m.decl.Name.Name }
+
+// modelFunction is a model as an IR function. Its parameters are the model's, then seed and step if it draws random numbers.
+type modelFunction struct {
+	f        *ir.Func
+	inputs   []*expect
+	output   value // of the shape of what it returns: an array, or a tuple of arrays
+	building bool
+}
+
+// elaborateModel builds a model's inference function, which makes its cells.
+func (e *elaborator) elaborateModel(m *modelValue) { e.modelFunction(m, false) }
+
+// modelFunction returns a model's function; nil after an error.
+func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction {
+	k := 0
+	name := "." + m.decl.Name.Name
+	if training {
+		k = 1
+		name += ".training"
+	}
+	if mf := m.functions[k]; mf != nil {
+		if mf.building {
+			e.report(m.decl.Name.Span(), diag.Span{}, diag.Recursion, "the model "+m.decl.Name.Name+" uses itself")
+			return nil
+		}
+		if mf.f == nil {
+			return nil // an error was reported
+		}
+		return mf
+	}
+	mf := &modelFunction{building: true}
+	m.functions[k] = mf
+	fn := e.withBatch(e.newFunction(name), ir.Symbol("B"))
+	fn.training = training
+	if !training {
+		fn.recording, m.seen, m.chained = m, map[*instance]bool{}, true
+	}
+	f := &frame{elaborator: e, function: fn, scope: newScope(m.scope), inst: m.inst}
+	errors := len(e.diags.All)
+	for _, p := range m.decl.Params {
+		t := f.inputType(p)
+		mf.inputs = append(mf.inputs, t)
+		if t == nil {
+			f.define(p.Name, poison{})
+			continue
+		}
+		v := fn.b.Param(p.Name.Name, ir.Type{DType: t.dtype, Shape: append([]ir.Affine{fn.batch.extent}, t.shape...)})
+		a := f.arrayOf(v, []*axis{fn.batch}).named(p.Name.Name, p.Type.Span())
+		f.define(p.Name, a)
+		if len(m.decl.Params) == 1 {
+			m.tail = a
+		}
+	}
+	if m.decl.Result != nil {
+		f.expect = f.maybeType(m.decl.Result)
+	}
+	v := f.block(m.decl.Body)
+	f.enter(lastOf(m.decl.Body))
+	if v == nil {
+		f.errorf(m.decl.Name.Span(), diag.NoValue, "the model %s ends without a value", m.decl.Name.Name)
+		v = poison{}
+	}
+	if m.decl.Result != nil {
+		v = f.checkResult(v, m.decl.Result, m.decl.Body, m.decl.Name.Name)
+	}
+	mf.building = false
+	if l, ok := v.(*list); ok {
+		if a, ok := f.listArray(l, tensor.F32); ok {
+			v = a
+		}
+	}
+	if isPoison(v) || len(e.diags.All) > errors {
+		return nil
+	}
+	if !training {
+		m.chained = m.chained && sameValue(m.tail, v)
+	}
+	mf.output = v
+	if !f.returnValue("", v, lastOf(m.decl.Body)) {
+		return nil
+	}
+	mf.f = e.module.AddFunc(fn.b.Func)
+	return mf
+}
+
+// inputType is the type of a model's parameter.
+func (f *frame) inputType(p *syntax.Param) *expect {
+	if p.Type == nil {
+		f.errorf(p.Span(), diag.TypeMismatch, "the input %s needs a type, as in %s: f32[28, 28, 1]", p.Name.Name, p.Name.Name)
+		return nil
+	}
+	for _, d := range p.Type.Dims {
+		if name, ok := d.Size.(*syntax.Name); ok && f.scope.lookup(name.Name) == nil {
+			f.unsupported(d, "inputs of a length that differs from example to example")
+			return nil
+		}
+	}
+	return f.typeOf(p.Type)
+}
+
+// returnValue adds the IR values of a result, over the batch.
+func (f *frame) returnValue(name string, v value, n syntax.Node) bool {
+	switch v := v.(type) {
+	case *tuple:
+		for i, e := range v.elems {
+			if !f.returnValue(v.names[i], e, n) {
+				return false
+			}
+		}
+		return true
+	case *array:
+		f.b.Return(name, f.examples(v))
+		return true
+	}
+	a, ok := f.asArray(n, v, tensor.F32)
+	if ok {
+		f.b.Return(name, f.examples(a))
+	}
+	return ok
+}
+
+// resultOf wraps the IR results of a call in a value of the shape of the callee's output.
+func (f *frame) resultOf(like value, results []*ir.Value) (value, []*ir.Value) {
+	if t, ok := like.(*tuple); ok {
+		out := &tuple{names: t.names}
+		for _, e := range t.elems {
+			var v value
+			v, results = f.resultOf(e, results)
+			out.elems = append(out.elems, v)
+		}
+		return out, results
+	}
+	return f.arrayOf(results[0], []*axis{f.batch}), results[1:]
+}
+
+// applyModel calls a model on the examples at hand.
+func (f *frame) applyModel(site *callSite, m *modelValue) value {
+	if m.decl == nil {
+		for _, known := range f.models {
+			if known.inst == m.inst {
+				m = known
+			}
+		}
+	}
+	what := m.decl.Name.Name
+	if f.batch == nil || f.indexing {
+		f.errorf(site.at, diag.Misplaced, "the model %s is applied to examples, and there are none here", what).Fix = "call it in a train, a test or another model"
+		return poison{}
+	}
+	mf := f.elaborator.modelFunction(m, f.training)
+	if mf == nil {
+		return poison{}
+	}
+	s := newScope(m.scope)
+	if !f.bind(site, what, m.decl.Params, s, false) {
+		return poison{}
+	}
+	key, keyed := f.callKey(m.inst, m.decl.Params, s)
+	if keyed {
+		if v, ok := f.calls[key]; ok {
+			return v
+		}
+	}
+	f.enter(site.node)
+	args := make([]*ir.Value, 0, len(mf.f.Params))
+	for _, p := range mf.f.Params {
+		b := s.names[p.Name]
+		if b == nil { // seed or step
+			args = append(args, f.randomArgument(p.Name))
+			continue
+		}
+		a, ok := f.asArray(site.node, b.value, p.Type.DType)
+		if !ok {
+			return poison{}
+		}
+		args = append(args, f.examples(a))
+	}
+	v, _ := f.resultOf(mf.output, f.b.Call(mf.f, args...))
+	for c := range f.cells { // a state that the call has changed is read anew
+		if c.Kind != ir.Param {
+			delete(f.cells, c)
+		}
+	}
+	if keyed {
+		f.calls[key] = v
+	}
+	return v
+}
+
+// randomArgument passes seed and step on to a model's function; each distinct call draws numbers of its own.
+func (f *frame) randomArgument(name string) *ir.Value {
+	e := f.scalarParam(name)
+	if name == "seed" {
+		f.function.draws++
+		if f.draws > 1 {
+			e = ir.Apply(ir.OpAdd, e, ir.Const(tensor.I32, float64(int32(f.draws*0x3C6EF35))))
+		}
+	}
+	return f.shared(scalarArray(e))
+}
+
+// link follows the chain of a model's outermost layers.
+func (m *modelValue) link(f *frame, in []*array, out value) {
+	if len(in) != 1 || !sameValue(m.tail, in[0]) {
+		m.chained = false
+	}
+	m.tail = out
+}
+
+// sameValue reports whether two arrays read the same IR value whole.
+func sameValue(x, y value) bool {
+	a, ok := x.(*array)
+	if !ok {
+		return false
+	}
+	b, ok := y.(*array)
+	if !ok {
+		return false
+	}
+	i, ok := a.stored()
+	if !ok {
+		return false
+	}
+	j, ok := b.stored()
+	return ok && i == j
+}
+
+// predictor builds the function that maps raw fields to a model's output, and the model's plan.
+func (e *elaborator) predictor(m *modelValue) {
+	mf := m.functions[0]
+	if mf == nil || mf.f == nil {
+		return
+	}
+	p := &plan.Model{Name: m.decl.Name.Name, Layers: m.layers, Chain: m.chained, Predict: m.decl.Name.Name + ".predict"}
+	fn := e.withBatch(e.newFunction(p.Predict), ir.Symbol("B"))
+	f := &frame{elaborator: e, function: fn, scope: newScope(e.globals)}
+	site := &callSite{node: m.decl, at: m.decl.Name.Span()}
+	d := m.data
+	for i, in := range m.decl.Params {
+		t := mf.inputs[i]
+		p.Inputs = append(p.Inputs, planField(in.Name.Name, t))
+		if d == nil || !d.has(in.Name.Name) {
+			d = nil
+		}
+	}
+	if d != nil {
+		p.Data = d.plan
+		f.fields(d)
+	}
+	for i, in := range m.decl.Params {
+		var v value
+		if d != nil {
+			v = f.resolve(f.scope.lookup(in.Name.Name), in.Span(), in.Name.Name)
+		} else {
+			t := mf.inputs[i]
+			v = f.arrayOf(fn.b.Param(in.Name.Name, ir.Type{DType: t.dtype, Shape: append([]ir.Affine{fn.batch.extent}, t.shape...)}), []*axis{fn.batch})
+		}
+		site.args = append(site.args, &argument{node: in, value: v})
+	}
+	out := f.applyModel(site, m)
+	if isPoison(out) || !f.returnValue("", out, m.decl) {
+		return
+	}
+	for _, q := range fn.b.Func.Params {
+		if d == nil {
+			p.Fields = append(p.Fields, planField(q.Name, &expect{q.Type.DType, q.Type.Shape[1:]}))
+			continue
+		}
+		p.Fields = append(p.Fields, d.raw(q.Name))
+	}
+	if a, ok := out.(*array); ok {
+		p.Output = planField("", &expect{a.dtype, a.shape})
+		p.Labels = e.labelsOf(m)
+	}
+	e.module.AddFunc(fn.b.Func)
+	e.plan.Models = append(e.plan.Models, p)
+	m.plan(p, e)
+}
+
+// plan tells the trains of a model its plan.
+func (m *modelValue) plan(p *plan.Model, e *elaborator) {
+	for _, t := range e.plan.Trains {
+		for i := range t.Models {
+			if t.Models[i].Name == p.Name {
+				t.Models[i] = p
+			}
+		}
+	}
+}
+
+// labelsOf finds the names of the classes that a model's output stands for: those of the only class field of its data, if the
+// output has a value for each class, or one value for two.
+func (e *elaborator) labelsOf(m *modelValue) []string {
+	if m.data == nil {
+		return nil
+	}
+	out, ok := m.functions[0].output.(*array)
+	if !ok || len(out.shape) > 1 {
+		return nil
+	}
+	values := 1
+	if len(out.shape) == 1 {
+		values, _ = out.shape[0].IsConst()
+	}
+	var found []string
+	for _, field := range m.data.plan.Fields {
+		if n := len(field.Labels); n > 0 && (n == values || n == 2 && values == 1) {
+			if found != nil {
+				return nil
+			}
+			found = field.Labels
+		}
+	}
+	return found
+}
+
+func planField(name string, t *expect) plan.Field {
+	return plan.Field{Name: name, DType: t.dtype, Shape: planShape(t.shape)}
+}
+
+var _ = fmt.Sprint

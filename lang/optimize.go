@@ -1,0 +1,223 @@
+package lang
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/lang/syntax"
+)
+
+// update adds the gradients of a loss and the optimiser's updates of the parameters that it reaches.
+func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
+	reached := reachedParams(t.module, f.shared(loss))
+	if len(reached) == 0 {
+		f.errorf(m.Loss.Span(), diag.NotTrained, "this loss depends on no parameter, so there is nothing to train")
+		return
+	}
+	type update struct {
+		cell  *ir.Cell
+		using *optimizerRecipe
+		slot  string
+	}
+	var updates []update
+	taken := map[*ir.Cell]bool{}
+	for _, g := range m.Groups {
+		cells, ok := t.groupCells(f, g, reached, taken)
+		if !ok {
+			return
+		}
+		v := f.eval(g.Using)
+		o, ok := v.(*optimizerRecipe)
+		if !ok {
+			if !isPoison(v) {
+				f.errorf(g.Using.Span(), diag.TypeMismatch, "an optimizer such as adam() is needed here, not %s", describe(v))
+			}
+			return
+		}
+		slot := o.optimizer.decl.Name.Name
+		for i := 2; t.slots[slot]; i++ {
+			slot = fmt.Sprintf("%s_%d", o.optimizer.decl.Name.Name, i)
+		}
+		t.slots[slot] = true
+		if t.label != "" {
+			slot = t.label + "." + slot
+		}
+		for _, c := range cells {
+			taken[c] = true
+			updates = append(updates, update{c, o, slot})
+		}
+	}
+	f.enter(m)
+	weights := make([]*ir.Value, len(updates))
+	for i, u := range updates {
+		weights[i] = f.values[f.mustStored(f.readCell(u.cell))]
+	}
+	grads := f.b.Grad(f.shared(loss), weights...)
+	counters := map[string]*array{}
+	for i, u := range updates {
+		if counters[u.slot] == nil {
+			counters[u.slot] = t.count(f, u.slot)
+		}
+		t.apply(f, u.using, u.cell, weights[i], grads[i], u.slot, counters[u.slot])
+	}
+}
+
+// groupCells returns the parameters of one `over … using`, without those that an earlier group has taken.
+func (t *trainer) groupCells(f *frame, g *syntax.Group, reached []*ir.Cell, taken map[*ir.Cell]bool) ([]*ir.Cell, bool) {
+	if g.Where != nil {
+		f.unsupported(g.Where, "`where` in `over`")
+		return nil, false
+	}
+	var want []*ir.Cell
+	if len(g.Targets) == 0 {
+		want = reached
+	}
+	for _, target := range g.Targets {
+		if name, ok := target.(*syntax.Name); ok && name.Name == "rest" {
+			want = reached
+			continue
+		}
+		v := f.eval(target)
+		switch v := v.(type) {
+		case poison:
+			return nil, false
+		case *modelValue:
+			want = append(want, v.inst.allCells()...)
+		case *instance:
+			want = append(want, v.allCells()...)
+		default:
+			f.errorf(target.Span(), diag.TypeMismatch, "`over` takes models and layers, not %s", describe(v))
+			return nil, false
+		}
+	}
+	var cells []*ir.Cell
+	for _, c := range want {
+		if c.Kind == ir.Param && !taken[c] && slices.Contains(reached, c) {
+			cells = append(cells, c)
+		}
+	}
+	if len(cells) == 0 {
+		f.errorf(g.Span(), diag.NotTrained, "no parameter that the loss depends on is left for this")
+		return nil, false
+	}
+	return cells, true
+}
+
+// count adds one to the number of updates that a group has had and returns it.
+func (t *trainer) count(f *frame, slot string) *array {
+	name := slot + ".updates"
+	c := t.module.Cell(name)
+	if c == nil {
+		c = t.module.AddCell(&ir.Cell{Name: name, Type: ir.Scalar(tensor.I32), Kind: ir.Slot})
+		zero := (&frame{elaborator: t.elaborator, function: t.init, scope: t.globals}).shared(scalarArray(ir.Const(tensor.I32, 0)))
+		t.init.b.Write(c, zero)
+	}
+	next := f.apply(ir.OpAdd, f.readCell(c), scalarArray(ir.Const(tensor.I32, 1)))
+	f.writeCell(c, f.shared(next))
+	return f.apply(ir.OpToF32, f.readCell(c))
+}
+
+// apply runs an optimiser's body for one parameter. In its arguments step, epoch and progress are in scope; in its body also
+// updates, the weight and its gradient.
+func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.Value, slot string, updates *array) {
+	decl := o.optimizer.decl
+	site := *o.site
+	site.args = nil
+	args := f.with(newScope(f.scope))
+	args.inst = nil
+	for _, name := range []string{"step", "epoch"} {
+		args.scope.set(name, &deferred{find: func() value { return f.apply(ir.OpToF32, scalarArray(f.scalarParam(name))) }}, diag.Span{})
+	}
+	for _, a := range o.site.args {
+		v := args.eval(a.node.(syntax.Expr))
+		if isPoison(v) {
+			return
+		}
+		if arr, ok := v.(*array); ok && f.usesBatch(arr) {
+			args.errorf(a.node.Span(), diag.NotShared, "an optimizer's argument is shared by all examples, but this differs from example to example")
+			return
+		}
+		site.args = append(site.args, &argument{name: a.name, node: a.node, value: v})
+	}
+	s := newScope(o.optimizer.scope)
+	if !f.bind(&site, decl.Name.Name, decl.Config, s, true) {
+		return
+	}
+	s.set("updates", updates, diag.Span{})
+	// The body sees the weight's own shape as the dimensions of `...s` in the types of its parameters.
+	fn := *f.function
+	fn.batch = nil // everything is shared
+	fn.slots = map[string]*ir.Cell{decl.Weight.Name.Name: weight}
+	body := &frame{elaborator: t.elaborator, function: &fn, scope: s, pending: true, user: f.user}
+	weightArray, gradArray := body.arrayOf(w, nil).named(decl.Weight.Name.Name, diag.Span{}), body.arrayOf(g, nil).named(decl.Grad.Name.Name, diag.Span{})
+	for _, p := range []*syntax.Param{decl.Weight, decl.Grad} {
+		if p.Type != nil && !body.matchShape(p.Type, weightArray, &argument{node: p}, decl.Name.Name, p) {
+			return
+		}
+	}
+	body.define(decl.Weight.Name, weightArray)
+	body.define(decl.Grad.Name, gradArray)
+	for _, st := range decl.Body.Stmts {
+		if c, ok := st.(*syntax.Cell); ok {
+			t.slotCell(body, c, weight, slot)
+			continue
+		}
+		body.statement(st)
+	}
+	f.function.draws = fn.draws
+}
+
+// slotCell executes `state m = zeros` in an optimiser: memory for one weight, of its shape unless a type is given.
+func (t *trainer) slotCell(f *frame, s *syntax.Cell, weight *ir.Cell, slot string) {
+	f.enter(s)
+	typ := &expect{weight.Type.DType, weight.Type.Shape}
+	if s.Type != nil {
+		if typ = f.typeOf(s.Type); typ == nil {
+			return
+		}
+	}
+	name := slot + "." + weight.Name + "." + s.Name.Name
+	c := t.module.Cell(name)
+	if c == nil {
+		c = t.module.AddCell(&ir.Cell{Name: name, Type: ir.Type{DType: typ.dtype, Shape: typ.shape}, Kind: ir.Slot})
+		f.initCell(c, s, typ)
+	}
+	f.slots[s.Name.Name] = c
+	f.define(s.Name, f.readCell(c).named(s.Name.Name, diag.Span{}))
+}
+
+// reachedParams lists the parameters that v depends on, in the order of the module's cells.
+func reachedParams(m *ir.Module, v *ir.Value) []*ir.Cell {
+	reached := map[*ir.Cell]bool{}
+	seen := map[*ir.Instr]bool{}
+	var visit func(v *ir.Value)
+	visit = func(v *ir.Value) {
+		in := v.Def
+		if in == nil || seen[in] {
+			return
+		}
+		seen[in] = true
+		if in.Op == ir.OpRead {
+			reached[in.Cell] = true
+		}
+		if in.Op == ir.OpCall {
+			for _, r := range in.Call.Results {
+				visit(r)
+			}
+		}
+		for _, a := range in.Args {
+			visit(a)
+		}
+	}
+	visit(v)
+	var cells []*ir.Cell
+	for _, c := range m.Cells {
+		if reached[c] && c.Kind == ir.Param {
+			cells = append(cells, c)
+		}
+	}
+	return cells
+}

@@ -1,0 +1,374 @@
+package lang
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/lang/syntax"
+)
+
+// trainClauses are the settings of a train block.
+var trainClauses = []string{
+	"loss", "optimizer", "over", "clip", "metrics", "epochs", "steps", "validate", "until", "save", "batch",
+	"load", "patience", "keep", "samples",
+}
+
+// trainer elaborates one train declaration, once for a training step and once for evaluating.
+type trainer struct {
+	*elaborator
+	decl  *syntax.Train
+	data  []*dataset
+	label string
+	slots map[string]bool // names of optimisers' memories taken so far
+
+	set      *settings
+	minimize []*syntax.Minimize
+	reached  map[*modelValue]bool
+}
+
+// train elaborates a train declaration.
+func (e *elaborator) train(decl *syntax.Train) {
+	t := &trainer{elaborator: e, decl: decl, slots: map[string]bool{}, reached: map[*modelValue]bool{}}
+	name := "train"
+	if decl.Label != nil {
+		t.label = decl.Label.Name
+		name = "train." + t.label
+	}
+	for i := 2; e.module.Func(name+".step") != nil; i++ {
+		name = fmt.Sprintf("train%d", i)
+	}
+	p := &plan.Train{Label: t.label, Step: name + ".step", Eval: name + ".eval"}
+	f := &frame{elaborator: e, function: e.init, scope: newScope(e.globals)}
+	if !t.findData(f, p) {
+		return
+	}
+	t.set = f.readClauses(decl.Body, "train", trainClauses, func(syntax.Stmt) {})
+	t.readPlan(f, p)
+	step, ok := t.function(p.Step, true, p)
+	if !ok {
+		return
+	}
+	eval, ok := t.function(p.Eval, false, p)
+	if !ok {
+		return
+	}
+	step.Finite = true
+	for _, m := range e.models {
+		if m.usedBy(step) {
+			p.Models = append(p.Models, &plan.Model{Name: m.decl.Name.Name}) // completed by predictor
+			if m.data == nil && len(t.data) > 0 {
+				m.data = t.data[0]
+			}
+		}
+	}
+	for _, d := range t.data {
+		for _, q := range slices.Concat(step.Params, eval.Params) {
+			if r := d.raw(q.Name); r.DType != tensor.Invalid && !slices.ContainsFunc(p.Fields, func(f plan.Field) bool { return f.Name == r.Name }) {
+				p.Fields = append(p.Fields, r)
+			}
+		}
+	}
+	t.until(p, name+".until")
+	e.plan.Trains = append(e.plan.Trains, p)
+}
+
+// usedBy reports whether a function calls a model.
+func (m *modelValue) usedBy(f *ir.Func) bool {
+	for _, in := range f.Body {
+		if in.Op == ir.OpCall {
+			for _, mf := range m.functions {
+				if mf != nil && mf.f == in.Call {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+func (t *trainer) findData(f *frame, p *plan.Train) bool {
+	for _, on := range t.decl.On {
+		b := t.globals.lookup(on.Name)
+		if b == nil {
+			d := f.errorf(on.Span(), diag.UnknownName, "there is no data `%s`", on.Name)
+			var names []string
+			for n, b := range t.globals.names {
+				if df, ok := b.value.(*deferred); ok {
+					if _, ok := df.found.(*dataset); ok {
+						names = append(names, n)
+					}
+				}
+			}
+			slices.Sort(names)
+			if near := diag.DidYouMean(on.Name, names); near != "" {
+				d.Fix = "did you mean `" + near + "`?"
+			} else if len(names) > 0 {
+				d.Fix = "there is " + joinNames(names)
+			}
+			return false
+		}
+		v := f.resolve(b, on.Span(), on.Name)
+		d, ok := v.(*dataset)
+		if !ok {
+			if !isPoison(v) {
+				f.errorf(on.Span(), diag.TypeMismatch, "%s is %s, not data", on.Name, describe(v))
+			}
+			return false
+		}
+		t.data = append(t.data, d)
+	}
+	switch len(t.data) {
+	case 0:
+		f.unsupported(t.decl, "training without data")
+		return false
+	case 1:
+	default:
+		f.unsupported(t.decl.On[1], "training on several data at once")
+		return false
+	}
+	p.Data = t.data[0].plan
+	return true
+}
+
+// readPlan reads the settings that are no arithmetic.
+func (t *trainer) readPlan(f *frame, p *plan.Train) {
+	for _, later := range []string{"load", "patience", "keep", "samples", "clip", "over"} {
+		if g := t.set.given[later]; g != nil {
+			f.unsupported(g.name, "the setting `"+later+"`")
+		}
+	}
+	p.Batch = t.set.integer("batch", t.data[0].plan.Batch, 1)
+	p.Epochs = t.set.integer("epochs", 0, 1)
+	p.Steps = t.set.integer("steps", 0, 1)
+	p.Validate = t.set.integer("validate", 0, 1)
+	p.Save = t.set.text("save", "")
+	if g := t.set.given["save"]; g != nil {
+		p.SaveAt = f.locate(g.node.Span())
+	}
+	if p.Epochs == 0 {
+		d := f.errorf(t.decl.Span(), diag.MissingSetting, "this train does not say how long it lasts")
+		d.Span = t.headSpan()
+		d.Fix = "add epochs: 10"
+		if t.set.given["until"] != nil {
+			d.Fix = "add epochs: 10, which is the limit if the target is not reached"
+		}
+	}
+}
+
+// headSpan is the first line of the declaration.
+func (t *trainer) headSpan() diag.Span {
+	s := t.decl.Span()
+	if text := s.Text(); text != "" {
+		for i, r := range text {
+			if r == '{' || r == '\n' {
+				s.End = s.Start + i
+				break
+			}
+		}
+	}
+	return s
+}
+
+// function elaborates the statements as one IR function: a step if training, else the measuring of a batch.
+func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func, bool) {
+	errors := len(t.diags.All)
+	fn := t.withBatch(t.newFunction(name), ir.Symbol("B"))
+	fn.training = training
+	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals)}
+	for _, d := range t.data {
+		f.fields(d)
+	}
+	f.scope = newScope(f.scope)
+	var losses []*array
+	note := func(l *array) {
+		if l != nil {
+			losses = append(losses, l)
+		}
+	}
+	minimized := false
+	for _, s := range t.decl.Body.Stmts {
+		switch s := s.(type) {
+		case *syntax.Clause:
+		case *syntax.Minimize:
+			minimized = true
+			note(t.minimizeStep(f, s, nil))
+		default:
+			f.statement(s)
+		}
+	}
+	var metrics []metric
+	loss, optimizer := t.set.given["loss"], t.set.given["optimizer"]
+	switch {
+	case loss != nil && optimizer != nil:
+		minimized = true
+		note(t.minimizeStep(f, &syntax.Minimize{
+			At: syntax.At{Pos: loss.node.Span()}, Loss: loss.node,
+			Groups: []*syntax.Group{{At: syntax.At{Pos: optimizer.node.Span()}, Using: optimizer.node}},
+		}, func() { metrics = t.metrics(f) }))
+	case loss != nil:
+		f.errorf(loss.name.Span(), diag.MissingSetting, "there is a loss, but no optimizer").Fix = "add optimizer: adam()"
+	case optimizer != nil:
+		f.errorf(optimizer.name.Span(), diag.MissingSetting, "there is an optimizer, but no loss").Fix = "add loss: …"
+	}
+	if !minimized && len(t.diags.All) == errors {
+		d := f.errorf(t.decl.Span(), diag.MissingSetting, "this train minimises nothing")
+		d.Span = t.headSpan()
+		d.Fix = "add loss: and optimizer:, or a minimize statement"
+	}
+	if metrics == nil {
+		metrics = t.metrics(f)
+	}
+	if len(t.diags.All) > errors || len(losses) == 0 {
+		return nil, false
+	}
+	total := losses[0]
+	for _, l := range losses[1:] {
+		total = f.apply(ir.OpAdd, total, l)
+	}
+	fn.b.Return(plan.ResultLoss, f.shared(total))
+	p.Metrics = nil
+	for _, m := range metrics {
+		fn.b.Return(m.name, f.shared(m.value))
+		p.Metrics = append(p.Metrics, m.name)
+	}
+	return t.module.AddFunc(fn.b.Func), true
+}
+
+// minimizeStep elaborates one minimize: the loss, its gradients and the updates. before runs between the loss and the updates, so
+// that metrics share the loss's calls. It returns the mean loss.
+func (t *trainer) minimizeStep(f *frame, m *syntax.Minimize, before func()) *array {
+	f.enter(m)
+	v := f.eval(m.Loss)
+	f.enter(m)
+	loss, ok := f.asArray(m.Loss, v, tensor.F32)
+	if ok && (loss.dtype != tensor.F32 || len(loss.shape) != 0) {
+		d := f.errorf(m.Loss.Span(), diag.ShapeMismatch, "a loss is one number for each example, and this is %s", loss.typ())
+		d.Fix = "write mean(…) or sum(…) around it"
+		ok = false
+	}
+	if before != nil {
+		before()
+	}
+	if !ok {
+		return nil
+	}
+	mean := f.mean(loss)
+	if !f.training {
+		return mean
+	}
+	if m.Clip != nil {
+		f.unsupported(m.Clip, "clipping")
+	}
+	if m.Every != nil {
+		f.unsupported(m.Every, "`every`")
+	}
+	t.update(f, m, mean)
+	return mean
+}
+
+// mean is a scalar's mean over the examples of the batch; a shared one is itself.
+func (f *frame) mean(a *array) *array {
+	if !f.usesBatch(a) {
+		return f.store(a)
+	}
+	sum := f.reduce(ir.Sum, a.body, nil, []int{f.batch.id})
+	if n, ok := f.batch.extent.IsConst(); ok && n == 1 {
+		return sum
+	}
+	return f.store(scalarArray(ir.Apply(ir.OpDiv, sum.body, product(ir.F32(1), f.batch.extent))))
+}
+
+// metric is one entry of `metrics:`.
+type metric struct {
+	name  string
+	value *array
+}
+
+// metrics evaluates the metrics: a list whose entries are named by their callee, or records of names.
+func (t *trainer) metrics(f *frame) []metric {
+	out := []metric{}
+	g := t.set.given["metrics"]
+	if g == nil {
+		return out
+	}
+	add := func(name string, at diag.Span, n syntax.Expr) {
+		if name == plan.ResultLoss || slices.ContainsFunc(out, func(m metric) bool { return m.name == name }) {
+			f.errorf(at, diag.DuplicateName, "there are two metrics called %s", name).Fix = "give one a name of its own: metrics: { my_" + name + ": … }"
+			return
+		}
+		v := f.eval(n)
+		f.enter(n)
+		a, ok := f.asArray(n, v, tensor.F32)
+		if !ok {
+			return
+		}
+		if a.dtype != tensor.F32 || len(a.shape) != 0 {
+			f.errorf(n.Span(), diag.ShapeMismatch, "a metric is one number for each example, and this is %s", a.typ()).Fix = "write mean(…) around it"
+			return
+		}
+		out = append(out, metric{name, f.mean(a)})
+	}
+	var entry func(n syntax.Expr)
+	entry = func(n syntax.Expr) {
+		switch n := n.(type) {
+		case *syntax.Record:
+			for _, a := range n.Fields {
+				add(a.Name.Name, a.Name.Span(), a.Value)
+			}
+		case *syntax.Tuple:
+			for _, a := range n.Elems {
+				if a.Name != nil {
+					add(a.Name.Name, a.Name.Span(), a.Value)
+				} else {
+					entry(a.Value)
+				}
+			}
+		case *syntax.Call:
+			if name, ok := n.Fn.(*syntax.Name); ok {
+				add(name.Name, n.Span(), n)
+				return
+			}
+			f.errorf(n.Span(), diag.MissingSetting, "this metric has no name").Fix = "write metrics: { name: … }"
+		default:
+			f.errorf(n.Span(), diag.MissingSetting, "this metric has no name").Fix = "write metrics: { name: … }"
+		}
+	}
+	entry(g.node)
+	return out
+}
+
+// until builds the function that decides after an epoch whether the target is reached.
+func (t *trainer) until(p *plan.Train, name string) {
+	g := t.set.given["until"]
+	if g == nil {
+		return
+	}
+	fn := t.newFunction(name)
+	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals)}
+	names := []string{plan.ResultLoss}
+	names = append(names, p.Metrics...)
+	for _, n := range names {
+		for _, full := range []string{n, "val_" + n} {
+			f.scope.set(full, &deferred{find: func() value {
+				return f.arrayOf(fn.b.Param(full, ir.Scalar(tensor.F32)), nil).named(full, diag.Span{})
+			}}, g.node.Span())
+		}
+	}
+	v := f.eval(g.node)
+	f.enter(g.node)
+	a, ok := f.asArray(g.node, v, tensor.Bool)
+	if !ok {
+		return
+	}
+	if a.dtype != tensor.Bool || len(a.shape) != 0 {
+		f.errorf(g.node.Span(), diag.TypeMismatch, "`until` is a condition such as val_accuracy >= 0.9, and this is %s", a.typ())
+		return
+	}
+	fn.b.Return("", f.shared(a))
+	t.module.AddFunc(fn.b.Func)
+	p.Until, p.Target = name, g.node.Span().Text()
+}
