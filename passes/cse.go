@@ -1,0 +1,95 @@
+package passes
+
+import (
+	"slices"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// cse merges equal instructions: the same op of the same operands, with the same nest or constant. Reads of a cell are
+// equal if it is not written between them. The names of loop indices do not matter, and the first instruction's place is kept.
+//
+// Source: value numbering, Cocke and Schwartz 1970; on SSA form over one straight line it needs no dominators.
+func cse(m *ir.Module) error {
+	return eachFunc(m, func(f *ir.Func) error {
+		type key struct {
+			op    ir.Op
+			first *ir.Value
+			cell  *ir.Cell
+			args  int
+		}
+		seen := map[key][]*ir.Instr{}
+		values := substitution{}
+		f.Body = slices.DeleteFunc(f.Body, func(in *ir.Instr) bool {
+			values.args(in)
+			if in.Nest != nil {
+				in.Nest, in.Args = compact(in.Nest, in.Args)
+			}
+			for c := range effectsOf(in).writes {
+				delete(seen, key{op: ir.OpRead, cell: c})
+			}
+			switch in.Op {
+			case ir.OpNest, ir.OpReshape, ir.OpConst, ir.OpRead, ir.OpGrad:
+			default:
+				return false
+			}
+			k := key{op: in.Op, cell: in.Cell, args: len(in.Args)}
+			if k.args > 0 {
+				k.first = in.Args[0]
+			}
+			for _, kept := range seen[k] {
+				if equalInstrs(in, kept) {
+					values.merge(in, kept)
+					return true
+				}
+			}
+			seen[k] = append(seen[k], in)
+			return false
+		})
+		values.results(f)
+		return nil
+	})
+}
+
+func equalInstrs(a, b *ir.Instr) bool {
+	if !slices.Equal(a.Args, b.Args) || len(a.Results) != len(b.Results) {
+		return false
+	}
+	for i := range a.Results {
+		if !a.Results[i].Type.Equal(b.Results[i].Type) {
+			return false
+		}
+	}
+	switch a.Op {
+	case ir.OpNest:
+		return equalNests(a.Nest, b.Nest)
+	case ir.OpConst:
+		return equalTensors(a.Data, b.Data)
+	}
+	return true
+}
+
+func equalNests(a, b *ir.Nest) bool {
+	same := func(x, y []ir.Affine) bool { return slices.EqualFunc(x, y, ir.Affine.Equal) }
+	return a.Combine == b.Combine && a.Out == b.Out && (a.Write == nil) == (b.Write == nil) &&
+		slices.EqualFunc(a.Index, b.Index, func(x, y ir.Index) bool { return x.Extent.Equal(y.Extent) }) &&
+		same(a.Write, b.Write) && same(a.Shape, b.Shape) &&
+		slices.EqualFunc(a.Guards, b.Guards, func(x, y ir.Guard) bool { return x.E.Equal(y.E) && x.Limit.Equal(y.Limit) }) &&
+		a.Body.Equal(b.Body)
+}
+
+func equalTensors(a, b *tensor.Tensor) bool {
+	if a == b {
+		return true
+	}
+	if a.DType != b.DType || !slices.Equal(a.Shape, b.Shape) {
+		return false
+	}
+	for i := range a.Len() {
+		if a.At(i) != b.At(i) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,328 @@
+package passes
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// grad replaces every grad instruction by reverse-mode differentiation of the straight line before it. Only values on a way
+// from the xs to y take part. Walking backwards, each instruction adds to its operands' cotangents:
+//
+//   - A nest adds, for each read of an f32 operand in its body, a scatter over the same points: the derivative of the body by
+//     that read times the result's cotangent, added at the index that was read. Its guards and data indices are kept, so the gradient
+//     of a gather by data, such as an embedding, is a scatter by data. A guarded read gets guards: outside the operand nothing
+//     flows. The body's derivative comes from the op table, applied from the root of the expression down, with operands read again.
+//   - max and min send the cotangent to the first point that attains them, which an argmax or argmin nest finds. Keras's max
+//     pooling does the same on ties.
+//   - prod multiplies the other factors, so that zeros among them are no trouble.
+//   - reshape reshapes back; constants, cells and everything that is not f32 get nothing. Reads of a cell between which it is not
+//     written are one value.
+//
+// Several cotangents of one value are added; an x that y does not depend on has a gradient of zeros. Grads are replaced in order,
+// so a later one may differentiate what an earlier one became. New instructions keep the place of the one they differentiate.
+//
+// Source: Griewank and Walther, Evaluating Derivatives, 2nd ed. 2008, section 3.2; scatters as transposed reads follow
+// Bernstein et al., "Differentiating a Tensor Language", 2020.
+func grad(m *ir.Module) error {
+	return eachFunc(m, func(f *ir.Func) error {
+		for {
+			at := slices.IndexFunc(f.Body, func(in *ir.Instr) bool { return in.Op == ir.OpGrad })
+			if at < 0 {
+				return nil
+			}
+			instrs, gradients, err := differentiate(f.Body[:at], f.Body[at])
+			if err != nil {
+				return fmt.Errorf("in function %s: %w", f.Name, err)
+			}
+			values := substitution{}
+			for i, r := range f.Body[at].Results {
+				values[r] = gradients[i]
+			}
+			for _, in := range f.Body[at+1:] {
+				values.args(in)
+			}
+			values.results(f)
+			f.Body = slices.Concat(f.Body[:at], instrs, f.Body[at+1:])
+		}
+	})
+}
+
+// reverse is the state of one reverse sweep.
+type reverse struct {
+	*ir.Builder              // of the gradient's instructions
+	same        substitution // reads of a cell in the same state
+	active      map[*ir.Value]bool
+	cotangent   map[*ir.Value]*ir.Value
+}
+
+// differentiate returns instructions that compute what the grad instruction g stands for, after the instructions before it.
+func differentiate(before []*ir.Instr, g *ir.Instr) ([]*ir.Instr, []*ir.Value, error) {
+	r := &reverse{Builder: ir.NewFunc(""), same: equalReads(before), cotangent: map[*ir.Value]*ir.Value{}}
+	y, xs := r.same.of(g.Args[0]), g.Args[1:]
+	r.findActive(before, y, xs)
+	r.Loc = g.Loc
+	if r.active[y] {
+		r.cotangent[y] = r.fill(y.Type, 1)
+	}
+	for _, in := range slices.Backward(before) {
+		if len(in.Results) == 0 || !slices.ContainsFunc(in.Results, func(v *ir.Value) bool { return r.cotangent[v] != nil }) {
+			continue
+		}
+		r.Loc = in.Loc
+		switch in.Op {
+		case ir.OpNest:
+			r.nest(in)
+		case ir.OpReshape:
+			r.add(in.Args[0], r.Reshape(r.cotangent[in.Result()], r.same.of(in.Args[0]).Type.Shape...))
+		case ir.OpConst, ir.OpRead:
+		case ir.OpScan:
+			if err := r.scan(in); err != nil {
+				return nil, nil, err
+			}
+		default:
+			return nil, nil, fmt.Errorf("%s: no gradient through %s", place(in.Loc), in.Op)
+		}
+	}
+	r.Loc = g.Loc
+	gradients := make([]*ir.Value, len(xs))
+	for i, x := range xs {
+		if gradients[i] = r.cotangent[r.same.of(x)]; gradients[i] == nil {
+			gradients[i] = r.fill(x.Type, 0)
+		}
+	}
+	return r.Func.Body, gradients, nil
+}
+
+// equalReads maps each read of a cell to the first one with no write of the cell between.
+func equalReads(body []*ir.Instr) substitution {
+	same, current := substitution{}, map[*ir.Cell]*ir.Instr{}
+	for _, in := range body {
+		if in.Op == ir.OpRead {
+			if first := current[in.Cell]; first != nil {
+				same.merge(in, first)
+			} else {
+				current[in.Cell] = in
+			}
+			continue
+		}
+		for c := range effectsOf(in).writes {
+			delete(current, c)
+		}
+	}
+	return same
+}
+
+// findActive marks the values that depend on one of xs and that y depends on.
+func (r *reverse) findActive(body []*ir.Instr, y *ir.Value, xs []*ir.Value) {
+	depends, reached := map[*ir.Value]bool{}, map[*ir.Value]bool{y: true}
+	for _, x := range xs {
+		depends[r.same.of(x)] = true
+	}
+	for _, in := range body {
+		if slices.ContainsFunc(in.Args, func(v *ir.Value) bool { return depends[r.same.of(v)] }) {
+			for _, v := range in.Results {
+				depends[v] = depends[v] || v.Type.DType == tensor.F32
+			}
+		}
+	}
+	for _, in := range slices.Backward(body) {
+		if slices.ContainsFunc(in.Results, func(v *ir.Value) bool { return reached[v] }) {
+			for _, a := range in.Args {
+				reached[r.same.of(a)] = true
+			}
+		}
+	}
+	r.active = map[*ir.Value]bool{}
+	for v := range depends {
+		r.active[v] = depends[v] && reached[v] && v.Type.DType == tensor.F32
+	}
+}
+
+// fill is a tensor of one number.
+func (r *reverse) fill(t ir.Type, v float64) *ir.Value {
+	return r.Nest(&ir.Nest{Combine: ir.Map, Index: ir.Indices(t.Shape), Out: len(t.Shape), Body: ir.F32(v)})
+}
+
+// add adds d to v's cotangent.
+func (r *reverse) add(v, d *ir.Value) {
+	v = r.same.of(v)
+	switch sum := r.cotangent[v]; {
+	case !r.active[v]:
+	case sum == nil:
+		r.cotangent[v] = d
+	default:
+		r.cotangent[v] = r.Apply(ir.OpAdd, sum, d)
+	}
+}
+
+// scan is where the gradient of a scan belongs: a scan over the same steps backwards.
+func (r *reverse) scan(in *ir.Instr) error {
+	return fmt.Errorf("%s: gradient of scan is not there yet", place(in.Loc))
+}
+
+// part is the cotangent that flows into one element of an operand at each point of a nest.
+type part struct {
+	read *ir.Read
+	body *ir.Expr
+}
+
+// nest adds to the cotangents of a nest's operands.
+func (r *reverse) nest(in *ir.Instr) {
+	n := in.Nest
+	args := slices.Clone(in.Args)
+	operand := func(v *ir.Value) int {
+		args = append(args, v)
+		return len(args) - 1
+	}
+
+	at := n.Write // the element that a point falls on
+	if at == nil {
+		at = ir.Loops(0, n.Out)
+	}
+	dz := ir.ReadOf(tensor.F32, operand(r.cotangent[in.Result()]), at...)
+	if shape := n.ResultShape(); !inside(dz.Read, shape, n.Extent) && !slices.ContainsFunc(at, usesData) {
+		dz.Read.Guarded = true // the nest's guards hold it inside, which readers of this nest need not find out
+	}
+	z := n.Body
+	switch n.Combine {
+	case ir.Map:
+		if z.Leaf == ir.NotLeaf {
+			z = ir.ReadOf(tensor.F32, operand(in.Result()), at...)
+		}
+	case ir.Max, ir.Min:
+		dz = ir.Apply(ir.OpSelect, ir.Apply(ir.OpEqual, ir.ReadOf(tensor.I32, operand(r.attained(in)), at...), rowMajor(n)), dz, ir.F32(0))
+	case ir.Prod:
+		others := r.others(in)
+		dz = ir.Apply(ir.OpMul, dz, ir.ReadOf(tensor.F32, operand(others), ir.Loops(0, len(n.Index))...))
+	case ir.ArgMax, ir.ArgMin:
+		return
+	}
+
+	var parts []part
+	r.backward(n.Body, z, dz, in.Args, &parts)
+	for _, p := range parts {
+		x := r.same.of(in.Args[p.read.Operand])
+		d := &ir.Nest{
+			Combine: ir.Sum, Index: n.Index, Write: p.read.Index, Shape: x.Type.Shape,
+			Guards: slices.Clone(n.Guards), Body: fold(p.body),
+		}
+		if p.read.Guarded {
+			for k, ix := range p.read.Index {
+				if !ir.Inside(ix, d.Shape[k], n.Extent) {
+					d.Guards = append(d.Guards, ir.Guard{E: ix, Limit: d.Shape[k]})
+				}
+			}
+		}
+		if len(d.Write) == 0 {
+			d.Write, d.Shape = nil, nil // a sum over all points is the gather form of a scatter into a scalar
+		}
+		d, used := compact(d, args)
+		r.add(x, r.Nest(d, used...))
+	}
+}
+
+// backward carries the cotangent dz of expression e, whose value is z, to the reads in e.
+func (r *reverse) backward(e, z, dz *ir.Expr, args []*ir.Value, parts *[]part) {
+	switch {
+	case e.Leaf == ir.LeafRead:
+		if !r.active[r.same.of(args[e.Read.Operand])] {
+			return
+		}
+		for i, p := range *parts {
+			if equalReadOf(p.read, e.Read, e.DType) {
+				(*parts)[i].body = ir.Apply(ir.OpAdd, p.body, dz)
+				return
+			}
+		}
+		*parts = append(*parts, part{e.Read, dz})
+	case e.Leaf == ir.NotLeaf:
+		for i, a := range e.Args {
+			if a.DType != tensor.F32 || !r.readsActive(a, args) {
+				continue
+			}
+			if da := e.Op.GradOf(i, e.Args, z, dz); da != nil && !isZero(da) {
+				r.backward(a, a, da, args, parts)
+			}
+		}
+	}
+}
+
+func equalReadOf(a, b *ir.Read, d tensor.DType) bool {
+	return (&ir.Expr{Leaf: ir.LeafRead, DType: d, Read: a}).Equal(&ir.Expr{Leaf: ir.LeafRead, DType: d, Read: b})
+}
+
+func isZero(e *ir.Expr) bool {
+	v, ok := e.IsConst()
+	return ok && v == 0
+}
+
+func (r *reverse) readsActive(e *ir.Expr, args []*ir.Value) bool {
+	found := false
+	e.Reads(func(read *ir.Read) { found = found || r.active[r.same.of(args[read.Operand])] })
+	return found
+}
+
+// attained is the nest of the points at which the max or min nest in has its value.
+func (r *reverse) attained(in *ir.Instr) *ir.Value {
+	n := *in.Nest
+	n.Combine = map[ir.Combine]ir.Combine{ir.Max: ir.ArgMax, ir.Min: ir.ArgMin}[n.Combine]
+	return r.Nest(&n, in.Args...)
+}
+
+// rowMajor is a point's number in the row-major order of n's reduced indices.
+func rowMajor(n *ir.Nest) *ir.Expr {
+	number := ir.Int(0)
+	for i := n.Out; i < len(n.Index); i++ {
+		next, ok := number.Mul(n.Index[i].Extent)
+		if !ok {
+			return rowMajorProduct(n)
+		}
+		number = next.Add(ir.Loop(i))
+	}
+	return ir.IndexValue(number)
+}
+
+// rowMajorProduct is rowMajor for extents whose products are not affine.
+func rowMajorProduct(n *ir.Nest) *ir.Expr {
+	number := ir.IndexValue(ir.Loop(n.Out))
+	for i := n.Out + 1; i < len(n.Index); i++ {
+		number = ir.Apply(ir.OpAdd, ir.Apply(ir.OpMul, number, ir.IndexValue(n.Index[i].Extent)), ir.IndexValue(ir.Loop(i)))
+	}
+	return number
+}
+
+// others is, for each point of the prod nest in, the product of the other points on its element.
+func (r *reverse) others(in *ir.Instr) *ir.Value {
+	n := in.Nest
+	points := len(n.Index)
+	shift := func(a ir.Atom) (ir.Affine, bool) { // the reduced indices once more, behind the points
+		if a.Kind == ir.AtomIndex && a.Index >= n.Out {
+			return ir.Loop(a.Index - n.Out + points), true
+		}
+		return ir.Affine{}, false
+	}
+	product := n.Rewrite(shift)
+	product.Index = slices.Concat(n.Index, n.Index[n.Out:])
+	for i := range product.Index[points:] {
+		product.Index[points+i].Name += "_other"
+	}
+	product.Out = points
+	var self *ir.Expr
+	for i := n.Out; i < points; i++ {
+		equal := ir.Apply(ir.OpEqual, ir.IndexValue(ir.Loop(i)), ir.IndexValue(ir.Loop(i-n.Out+points)))
+		if self == nil {
+			self = equal
+		} else {
+			self = ir.Apply(ir.OpAnd, self, equal)
+		}
+	}
+	if self == nil {
+		return r.fill(in.Result().Type, 1)
+	}
+	product.Body = ir.Apply(ir.OpSelect, self, ir.F32(1), product.Body)
+	v, used := compact(product, in.Args)
+	return r.Nest(v, used...)
+}

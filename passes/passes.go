@@ -1,0 +1,123 @@
+// Package passes rewrites IR modules on their way from the front end to a backend. Each pass is one file; its comment states the
+// rule it follows and where that comes from. The passes are rows of a table, and their order is a list of names whose reasons
+// are written down as constraints.
+package passes
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nnc-lang/nnc/ir"
+)
+
+// Pass is one rewriting of a module.
+type Pass struct {
+	Name     string
+	Doc      string // one line
+	Required bool   // backends need what it does
+	Run      func(*ir.Module) error
+}
+
+// table names every pass once.
+var table = []Pass{
+	{"inline", "replaces calls by the bodies of the functions they call", true, inline},
+	{"shapes", "computes the types of all results anew and checks them", true, shapes},
+	{"simplify", "folds constants, drops needless guards, copies and factors", false, simplify},
+	{"cse", "merges equal instructions", false, cse},
+	{"grad", "replaces grad by the instructions that compute gradients", true, grad},
+	{"gather", "turns scatters into gathers", false, gather},
+	{"dce", "drops instructions whose results nobody uses", false, dce},
+}
+
+// pipeline is the order in which the passes run; a pass may run twice.
+var pipeline = []string{"inline", "shapes", "simplify", "cse", "grad", "gather", "simplify", "cse", "dce"}
+
+// constraint demands that the first run of one pass comes before the last run of another.
+type constraint struct{ before, after, because string }
+
+var constraints = []constraint{
+	{"inline", "shapes", "a call's symbols get their meaning from the place of the call"},
+	{"inline", "grad", "gradients are taken of straight lines, not through calls"},
+	{"inline", "cse", "two layers on the same input become equal instructions only then"},
+	{"simplify", "grad", "what is folded before needs no gradient"},
+	{"simplify", "cse", "equal instructions look alike only in simplified form"},
+	{"cse", "grad", "a merged forward instruction has one gradient instead of two that are added"},
+	{"grad", "gather", "gradients of reads are scatters"},
+	{"gather", "simplify", "inverted index maps have guards that the extents of the loops decide"},
+	{"grad", "cse", "gradients compute parts of the forward pass again"},
+	{"grad", "dce", "only then is known which forward values and which cotangents are used"},
+	{"cse", "dce", "merging leaves instructions that nobody uses"},
+}
+
+// Options say which passes run and who watches. The zero Options run the whole pipeline and verify after every pass.
+type Options struct {
+	Disable    []string // optional passes to leave out
+	Only       []string // any sequence of passes to run instead of the pipeline
+	SkipVerify bool     // trust the passes
+
+	// Observe, if not nil, is called after every pass.
+	Observe func(pass string, m *ir.Module, elapsed time.Duration)
+}
+
+// All returns the table of passes.
+func All() []Pass { return slices.Clone(table) }
+
+// Pipeline returns the names of the passes in the order in which they run.
+func Pipeline() []string { return slices.Clone(pipeline) }
+
+// Run runs the passes that opts choose on m, in place.
+//
+// Errors: a name that is no pass, a required pass that opts disable, or a program that a pass cannot handle. A module that
+// is malformed after a pass is a bug of the compiler; that error names the pass and holds the IR text.
+func Run(m *ir.Module, opts Options) error {
+	names := pipeline
+	if opts.Only != nil {
+		names = opts.Only
+	}
+	for _, name := range opts.Disable {
+		p, err := named(name)
+		if err != nil {
+			return err
+		}
+		if p.Required {
+			return fmt.Errorf("pass %s cannot be disabled: it %s", name, p.Doc)
+		}
+	}
+	for _, name := range names {
+		p, err := named(name)
+		if err != nil {
+			return err
+		}
+		if slices.Contains(opts.Disable, name) {
+			continue
+		}
+		start := time.Now()
+		if err := p.Run(m); err != nil {
+			return err
+		}
+		elapsed := time.Since(start)
+		if !opts.SkipVerify {
+			if err := verify(m); err != nil {
+				return fmt.Errorf("BUG: after pass %s: %w\n%s", name, err, text(m))
+			}
+		}
+		if opts.Observe != nil {
+			opts.Observe(name, m, elapsed)
+		}
+	}
+	return nil
+}
+
+func named(name string) (Pass, error) {
+	i := slices.IndexFunc(table, func(p Pass) bool { return p.Name == name })
+	if i < 0 {
+		names := make([]string, len(table))
+		for k, p := range table {
+			names[k] = p.Name
+		}
+		return Pass{}, fmt.Errorf("%q is no pass; the passes are %s", name, strings.Join(names, ", "))
+	}
+	return table[i], nil
+}
