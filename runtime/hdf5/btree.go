@@ -12,7 +12,7 @@ func (f *File) btree(addr uint64, kind uint8, keyWidth uint64, visit func(key []
 	var node func(addr uint64, above int) error
 	node = func(addr uint64, above int) error {
 		if seen[addr] {
-			return errors.New("B-tree: has a cycle")
+			return errors.New("broken B-tree: it has a cycle")
 		}
 		seen[addr] = true
 		headWidth := uint64(8 + 2*f.offsetWidth)
@@ -22,18 +22,18 @@ func (f *File) btree(addr uint64, kind uint8, keyWidth uint64, visit func(key []
 		}
 		c := &cursor{b: head}
 		if !c.signature("TREE") {
-			return errors.New("B-tree node: lacks its signature")
+			return errors.New("broken B-tree: a node lacks its signature")
 		}
 		gotKind, level, entries := c.u8(), int(c.u8()), uint64(c.u16())
 		if gotKind != kind || level >= above {
-			return fmt.Errorf("B-tree node: of kind %d at level %d, where kind %d below level %d belongs", gotKind, level, kind, above)
+			return fmt.Errorf("broken B-tree: a node of kind %d at level %d, where kind %d below level %d belongs", gotKind, level, kind, above)
 		}
 		body, err := f.block(addr+headWidth, entries*(keyWidth+uint64(f.offsetWidth)), "B-tree node")
 		if err != nil {
 			return err
 		}
 		if total += uint64(len(body)); total > f.size {
-			return errors.New("B-tree: its nodes overlap")
+			return errors.New("broken B-tree: its nodes overlap")
 		}
 		c = &cursor{b: body}
 		for range entries {

@@ -70,7 +70,7 @@ func (g *grid) btreeChunks(addr uint64) ([]chunk, error) {
 		for i := range rank {
 			o := c.uint(8)
 			if o >= uint64(g.shape[i]) || o%uint64(g.extent[i]) != 0 {
-				return errors.New("B-tree: a chunk lies outside of its dataset")
+				return errors.New("broken B-tree: a chunk lies outside of its dataset")
 			}
 			one.offset[i] = int(o)
 		}
@@ -146,46 +146,4 @@ func (g *grid) scatter(offset []int, raw []byte, sink func(int, []byte) error) e
 			return nil
 		}
 	}
-}
-
-// layoutV4 gives a the storage of a chunked dataset as newer libraries write it.
-func (o *Object) layoutV4(a *Array, c *cursor, fill []byte) error {
-	flags, rank, width := c.u8(), int(c.u8()), int(c.u8())
-	if width < 1 || width > 8 {
-		return errors.New("broken data layout")
-	}
-	var dims []uint64
-	for range rank {
-		dims = append(dims, c.uint(width))
-	}
-	index := c.u8()
-	if c.short {
-		return errors.New("broken data layout")
-	}
-	g, err := o.grid(a, dims)
-	if err != nil {
-		return err
-	}
-	g.fill = fill
-	g.store(a)
-	switch index {
-	case 1: // a single chunk
-		one := chunk{offset: make([]int, len(g.shape)), stored: g.bytes}
-		if flags&2 != 0 {
-			one.stored, one.skip = o.f.length(c), c.u32()
-		}
-		one.addr = o.f.address(c)
-		g.list = func() ([]chunk, error) {
-			if one.addr == undefined || a.n == 0 {
-				return nil, nil
-			}
-			return []chunk{one}, nil
-		}
-	default:
-		return fmt.Errorf("chunks with an index of kind %d are not supported: save the file with libver=\"earliest\"", index)
-	}
-	if c.short {
-		return errors.New("broken data layout")
-	}
-	return nil
 }

@@ -27,9 +27,6 @@ func (c *cursor) bytes(n uint64) []byte {
 // skip passes over n bytes.
 func (c *cursor) skip(n uint64) { c.bytes(n) }
 
-// align passes over the padding to the next multiple of eight.
-func (c *cursor) align() { c.skip(uint64(-c.pos & 7)) }
-
 // left returns the number of bytes not yet read.
 func (c *cursor) left() int { return len(c.b) - c.pos }
 

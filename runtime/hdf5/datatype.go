@@ -36,7 +36,6 @@ type floatFormat struct {
 }
 
 var (
-	half   = floatFormat{15, 10, 5, 0, 10, 15}
 	single = floatFormat{31, 23, 8, 0, 23, 127}
 	double = floatFormat{63, 52, 11, 0, 52, 1023}
 )

@@ -67,7 +67,7 @@ func equal[T any](t *testing.T, what string, want T) func(got T, err error) {
 }
 
 func TestFull(t *testing.T) {
-	for _, name := range []string{"old.h5"} {
+	for _, name := range []string{"old.h5", "new.h5"} {
 		t.Run(name, func(t *testing.T) {
 			f := open(t, name)
 			attr := func(name string) *Array {
@@ -156,7 +156,7 @@ func TestChunked(t *testing.T) {
 		}
 		return a
 	}
-	for _, name := range []string{"chunked.h5"} {
+	for _, name := range []string{"chunked.h5", "chunked_new.h5"} {
 		f := open(t, name)
 		for _, path := range []string{"plain", "gzip", "shuffle", "fletcher", "all", "grows"} {
 			equal(t, name+" "+path, grid5x7[float32]())(dataset(t, f, path).Float32s())
@@ -164,6 +164,18 @@ func TestChunked(t *testing.T) {
 		equal(t, name+" part", part)(dataset(t, f, "part").Float32s())
 		equal(t, name+" many", count(200))(dataset(t, f, "many").Int64s())
 		equal(t, name+" three", count(60))(dataset(t, f, "three").Int64s())
+	}
+	f := open(t, "chunked_new.h5")
+	equal(t, "single", grid5x7[float32]())(dataset(t, f, "single").Float32s())
+	equal(t, "implicit", grid5x7[float32]())(dataset(t, f, "implicit").Float32s())
+	equal(t, "paged", count(3000))(dataset(t, f, "paged").Int64s())
+	equal(t, "deep", count(1500))(dataset(t, f, "deep").Int64s())
+	row, err := f.Root().Lookup("row")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := row.Dataset(); err == nil || !strings.Contains(err.Error(), "not supported") {
+		t.Errorf("an extensible array: %v", err)
 	}
 }
 
@@ -210,6 +222,36 @@ func TestOrderAndLinks(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"", "g3", "g1", "g2"}, paths); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Many links, many attributes and a large one lie in fractal heaps.
+func TestDense(t *testing.T) {
+	var want []string
+	for i := range 300 {
+		want = append(want, fmt.Sprintf("g%03d", i*7%300))
+	}
+	f := open(t, "dense.h5")
+	equal(t, "names", want)(f.Root().Names())
+	g, err := f.Root().Lookup("g000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 40 {
+		a, err := g.Attr(fmt.Sprintf("attr%02d", i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Len() != i {
+			t.Errorf("attribute %d has %d elements", i, a.Len())
+		}
+	}
+	huge, err := g.Attr("huge")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if all, err := huge.Int64s(); err != nil || len(all) != 5000 || all[4999] != 4999 {
+		t.Errorf("large attribute: %d elements, %v", len(all), err)
 	}
 }
 

@@ -51,7 +51,7 @@ func (k *kerasReader) variables() error {
 	}
 	slices.SortStableFunc(k.out.Layers, func(a, b Layer) int { return compareNumbered(a.Name, b.Name) })
 	for i := range k.out.Layers {
-		k.out.Layers[i].Name = layerName(k.out.Layers[i].Name, titles)
+		k.out.Layers[i].Name = titledName(k.out.Layers[i].Name, titles)
 	}
 	return nil
 }
@@ -81,9 +81,9 @@ func (k *kerasReader) numbered(vars *hdf5.Object) ([]Weight, error) {
 	return weights, nil
 }
 
-// layerName returns the name of the layer in the group dir: those of the layers around it and its own. A cell, which is
+// titledName returns the name of the layer in the group dir: those of the layers around it and its own. A cell, which is
 // what an LSTM keeps its weights in, counts as its layer.
-func layerName(dir string, titles map[string]string) string {
+func titledName(dir string, titles map[string]string) string {
 	var parts []string
 	for at := dir; at != "" && at != "."; at = path.Dir(at) {
 		switch base := path.Base(at); {

@@ -62,6 +62,13 @@ with h5py.File("chunked_new.h5", "w", libver="latest") as f:
     a = np.arange(35, dtype="f4").reshape(5, 7) - 3.5
     f.create_dataset("single", data=a, chunks=(5, 7), compression="gzip")
     f.create_dataset("row", data=a, chunks=(2, 3), maxshape=(None, 7), compression="gzip")
+    f.create_dataset("paged", data=np.arange(3000, dtype="i2"), chunks=(2,))
+    f.create_dataset("deep", data=np.arange(1500, dtype="i2").reshape(50, 30), chunks=(2, 1), maxshape=(None, None))
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((2, 3))
+    plist.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    space = h5py.h5s.create_simple((5, 7))
+    h5py.Dataset(h5py.h5d.create(f.id, b"implicit", h5py.h5t.IEEE_F32LE, space, plist))[...] = a
 with h5py.File("groups.h5", "w") as f:
     f.create_group("g000")
     for i in range(1, 300):
