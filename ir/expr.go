@@ -15,10 +15,13 @@ func Const(d tensor.DType, v float64) *Expr {
 // F32 returns an f32 literal.
 func F32(v float64) *Expr { return Const(tensor.F32, v) }
 
-// IndexValue returns an index expression as an i32 number; a constant becomes a literal.
+// IndexValue returns an index expression as an i32 number; a constant becomes a literal, and data alone a read.
 func IndexValue(a Affine) *Expr {
 	if n, ok := a.IsConst(); ok {
 		return Const(tensor.I32, float64(n))
+	}
+	if len(a.Terms) == 1 && a.Const == 0 && a.Terms[0].Coef == 1 && a.Terms[0].Atom.Kind == AtomLoad {
+		return &Expr{Leaf: LeafRead, DType: tensor.I32, Read: a.Terms[0].Atom.Load}
 	}
 	return &Expr{Leaf: LeafIndex, DType: tensor.I32, Affine: &a}
 }
