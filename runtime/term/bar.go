@@ -29,11 +29,13 @@ func NewBar(w io.Writer, label, unit string, total, done int) *Bar {
 	b.status.Store(&empty)
 	b.progress = mpb.New(mpb.WithOutput(w), mpb.ForceTTY(), mpb.WithAutoRefresh(), mpb.WithRefreshRate(150*time.Millisecond))
 	width := min(40, max(8, Width(w)/4))
-	b.bar = b.progress.New(int64(total), mpb.BarStyle().Lbound("").Rbound("").Filler("━").Refiller("━").Tip("━").Padding("─"),
+	// A bar that is made without a total does not end by itself when it is full: Clear ends it, so that it leaves no trace.
+	b.bar = b.progress.New(0, mpb.BarStyle().Lbound("").Rbound("").Filler("━").Refiller("━").Tip("━").Padding("─"),
 		mpb.BarWidth(width),
 		mpb.PrependDecorators(decor.Name(label+" "), decor.CountersNoUnit("%d/%d ")),
 		mpb.AppendDecorators(decor.Any(b.text)),
 	)
+	b.bar.SetTotal(int64(total), false)
 	if done > 0 {
 		b.bar.SetCurrent(int64(done))
 		b.bar.SetRefill(int64(done))
@@ -83,6 +85,15 @@ func (b *Bar) Status(text string) {
 	if b != nil {
 		b.status.Store(&text)
 	}
+}
+
+// Print writes lines of text above the bar. It reports whether there was a bar to write above.
+func (b *Bar) Print(text string) bool {
+	if b == nil {
+		return false
+	}
+	_, err := io.WriteString(b.progress, text)
+	return err == nil
 }
 
 // Clear takes the bar off the terminal; what is printed next stands in its place. A second call does nothing.

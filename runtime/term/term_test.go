@@ -88,6 +88,8 @@ func TestBar(t *testing.T) {
 	var out lockedBuffer
 	b := NewBar(&out, "Epoch 1/2", "examples", 4, 1)
 	b.Status("loss: 0.5")
+	b.Print("warning: hot\n")
+	b.Step(32)
 	b.Step(32)
 	b.Step(32)
 	for !strings.Contains(out.String(), "examples/s") {
@@ -96,7 +98,7 @@ func TestBar(t *testing.T) {
 	b.Clear()
 	b.Clear()
 	text := out.String()
-	for _, want := range []string{"Epoch 1/2", "3/4", "loss: 0.5", " left"} {
+	for _, want := range []string{"Epoch 1/2", "4/4", "warning: hot\n", "loss: 0.5", " left"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in %q", want, text)
 		}

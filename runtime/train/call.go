@@ -1,0 +1,132 @@
+package train
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/data"
+)
+
+// place is where a run of steps stands: what Step and Eval learn of it.
+type place struct {
+	seed     int32
+	step     int // training steps done before this one
+	epoch    int // epochs done before this one
+	progress float64
+}
+
+// batchFunc is a function of the module that takes a batch: a train's Step or Eval.
+type batchFunc struct {
+	prog   runtime.Program
+	fn     *ir.Func
+	fields []int // by parameter: the field of the source, or -1 for one that place supplies
+	names  []string
+}
+
+// bind finds the fields that the parameters of a function of t name in src, which is nil for a train without data.
+func bind(prog runtime.Program, t *plan.Train, name string, src data.Source) (*batchFunc, error) {
+	fn := prog.Module().Func(name)
+	if fn == nil {
+		panic(fmt.Sprintf("BUG: the program has no function %s", name))
+	}
+	f := &batchFunc{prog: prog, fn: fn, names: valueNames(t)}
+	for _, p := range fn.Params {
+		field := -1
+		switch p.Name {
+		case plan.ParamSeed, plan.ParamStep, plan.ParamEpoch, plan.ParamProgress:
+		default:
+			if src != nil {
+				field = fieldIndex(src, p.Name)
+			}
+			if field < 0 {
+				return nil, fmt.Errorf("the data has no field %s, which the program reads", p.Name)
+			}
+		}
+		f.fields = append(f.fields, field)
+	}
+	return f, nil
+}
+
+// valueNames returns the names of what a step or an evaluation measures.
+func valueNames(t *plan.Train) []string { return append([]string{plan.ResultLoss}, t.Metrics...) }
+
+// call runs the function on a batch and returns the loss and the metrics.
+func (f *batchFunc) call(batch []*tensor.Tensor, at place) ([]float64, error) {
+	args := make([]*tensor.Tensor, len(f.fields))
+	for i, field := range f.fields {
+		if field >= 0 {
+			args[i] = batch[field]
+			continue
+		}
+		p := f.fn.Params[i]
+		args[i] = tensor.New(p.Type.DType)
+		args[i].Set(0, at.value(p.Name))
+	}
+	results, err := f.prog.Call(f.fn.Name, args...)
+	if err != nil {
+		return nil, err
+	}
+	if len(results) < len(f.names) {
+		panic(fmt.Sprintf("BUG: %s gives %d results, not the %d that the plan names", f.fn.Name, len(results), len(f.names)))
+	}
+	values := make([]float64, len(f.names))
+	for i := range values {
+		values[i] = results[i].At(0)
+	}
+	return values, nil
+}
+
+func (p place) value(param string) float64 {
+	switch param {
+	case plan.ParamSeed:
+		return float64(p.seed)
+	case plan.ParamStep:
+		return float64(p.step)
+	case plan.ParamEpoch:
+		return float64(p.epoch)
+	default:
+		return p.progress
+	}
+}
+
+// means are averages over the examples of several batches; a batch counts as often as it has examples.
+type means struct {
+	names    []string
+	sums     []float64
+	examples int
+}
+
+func newMeans(names []string) *means { return &means{names: names, sums: make([]float64, len(names))} }
+
+func (m *means) add(values []float64, examples int) {
+	for i, v := range values {
+		m.sums[i] += v * float64(examples)
+	}
+	m.examples += examples
+}
+
+// into stores the averages under their names with prefix in values.
+func (m *means) into(values map[string]float64, prefix string) {
+	for i, name := range m.names {
+		v := math.NaN()
+		if m.examples > 0 {
+			v = m.sums[i] / float64(m.examples)
+		}
+		values[prefix+name] = v
+	}
+}
+
+// Init gives every cell of the program its first value.
+func Init(prog runtime.Program, p *plan.Program, seed int32) error {
+	if p.Init == "" {
+		return nil
+	}
+	if _, err := prog.Call(p.Init, tensor.FromI32([]int32{seed})); err != nil {
+		return fmt.Errorf("first values of the parameters: %w", err)
+	}
+	return nil
+}

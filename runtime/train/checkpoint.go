@@ -1,0 +1,143 @@
+package train
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/data"
+)
+
+// checkpoint is the whole state of a run at the boundary between two steps.
+type checkpoint struct {
+	header
+	values []*tensor.Tensor // of header.Cells
+}
+
+// header is what a checkpoint file says in JSON before its tensors.
+type header struct {
+	File  string // the program, as the user named it; for messages only
+	Train int    // number of the train declaration in the file
+	Label string
+	Seed  int32
+	Cells []cellInfo
+	progress
+}
+
+// progress is how far a run is.
+type progress struct {
+	Epochs    int // of the run; 0: no limit
+	Steps     int // of an epoch
+	Step      int // steps done
+	Epoch     int // epochs done, with their validation
+	EpochStep int // steps of the epoch done
+	Cursor    data.Cursor
+	Names     []string // of Sums
+	Sums      []exact  // over the examples of the epoch
+	Examples  int      // in Sums
+	Seconds   float64  // spent on the epoch
+	History   []map[string]exact
+}
+
+// cellInfo describes one tensor of a checkpoint.
+type cellInfo struct {
+	Name, Kind, Type string // as the module declares it
+	DType            string // of the value
+	Shape            []int  // of the value
+}
+
+// exact is a float64 that JSON keeps bit for bit, infinities and not-a-number included.
+type exact float64
+
+// MarshalText writes the shortest text that reads back as the same number.
+func (e exact) MarshalText() ([]byte, error) {
+	return strconv.AppendFloat(nil, float64(e), 'g', -1, 64), nil
+}
+
+// UnmarshalText is the inverse of MarshalText.
+func (e *exact) UnmarshalText(text []byte) error {
+	v, err := strconv.ParseFloat(string(text), 64)
+	if err != nil && !math.IsInf(v, 0) {
+		return fmt.Errorf("%q is not a number", text)
+	}
+	*e = exact(v)
+	return nil
+}
+
+// describe says where a run stands: "epoch 3/15, step 20/50".
+func (p *progress) describe() string {
+	epoch, step := p.Epoch+1, p.EpochStep
+	if p.Epoch > 0 && p.EpochStep == 0 {
+		epoch, step = p.Epoch, p.Steps
+	}
+	text := fmt.Sprintf("epoch %d", epoch)
+	if p.Epochs > 0 {
+		text += fmt.Sprintf("/%d", p.Epochs)
+	}
+	return text + fmt.Sprintf(", step %d/%d", step, p.Steps)
+}
+
+// capture copies the cells of prog.
+//
+// Metrics' cells go in too, though into no other file: in the middle of an epoch they are part of its values.
+func capture(prog runtime.Program, h header) (*checkpoint, error) {
+	ck := &checkpoint{header: h}
+	ck.Cells = nil
+	for _, c := range prog.Module().Cells {
+		v, err := prog.Cell(c.Name)
+		if err != nil {
+			return nil, fmt.Errorf("cell %s: %w", c.Name, err)
+		}
+		ck.Cells = append(ck.Cells, cellInfo{c.Name, string(c.Kind), c.Type.String(), v.DType.String(), v.Shape})
+		ck.values = append(ck.values, v)
+	}
+	return ck, nil
+}
+
+// restore gives the cells of prog the checkpoint's values.
+//
+// Errors: the first cell that the program and the checkpoint do not have in common.
+func (ck *checkpoint) restore(prog runtime.Program) error {
+	if err := sameCells(prog.Module().Cells, ck.Cells); err != nil {
+		return err
+	}
+	for i, c := range ck.Cells {
+		// A conversion would lose bits and go on as another run.
+		if now, err := prog.Cell(c.Name); err == nil && now.DType.String() != c.DType {
+			return fmt.Errorf("cell %s was saved as %s, but the program computes in %s: resume with the precision that the run was started with", c.Name, c.DType, now.DType)
+		}
+		if err := prog.SetCell(c.Name, ck.values[i]); err != nil {
+			return fmt.Errorf("cell %s: %w", c.Name, err)
+		}
+	}
+	return nil
+}
+
+// sameCells compares the program's cells with a checkpoint's.
+func sameCells(program []*ir.Cell, saved []cellInfo) error {
+	byName := map[string]cellInfo{}
+	for _, c := range saved {
+		byName[c.Name] = c
+	}
+	for _, c := range program {
+		s, ok := byName[c.Name]
+		switch {
+		case !ok:
+			return fmt.Errorf("the program has changed: its %s %s is not in the checkpoint", c.Kind, c.Name)
+		case s.Type != c.Type.String():
+			return fmt.Errorf("the program has changed: %s %s is %s now and %s in the checkpoint", c.Kind, c.Name, c.Type, s.Type)
+		case s.Kind != string(c.Kind):
+			return fmt.Errorf("the program has changed: %s is a %s now and a %s in the checkpoint", c.Name, c.Kind, s.Kind)
+		}
+		delete(byName, c.Name)
+	}
+	for _, s := range saved {
+		if _, left := byName[s.Name]; left {
+			return fmt.Errorf("the program has changed: it no longer has the %s %s of the checkpoint", s.Kind, s.Name)
+		}
+	}
+	return nil
+}

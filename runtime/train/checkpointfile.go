@@ -1,0 +1,282 @@
+package train
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+
+	"github.com/google/renameio/v2"
+
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// Note [Checkpoint file]
+//
+// A checkpoint file is, numbers little-endian:
+//
+//	8 bytes   "NNCCKPT\n"
+//	4 bytes   version, 1
+//	4 bytes   length of the header
+//	          the header, JSON (type header)
+//	          the values of header.Cells one after another, row-major; a bool is one byte, 0 or 1
+//	32 bytes  SHA-256 of all that stands before
+//
+// It is written beside its final place, brought to the disk and then renamed: whenever the machine stops, there is a whole one.
+
+const (
+	checkpointMagic   = "NNCCKPT\n"
+	checkpointVersion = 1
+	// maxHeader bounds the JSON: a million epochs of history, or as many cells, stay below it.
+	maxHeader = 256 << 20
+)
+
+// errNotCheckpoint says that a file is not a checkpoint at all, damaged or not: it belongs to somebody else.
+var errNotCheckpoint = errors.New("it is not a checkpoint of nnc")
+
+// writeCheckpoint replaces the file at path, or leaves it as it was and returns an error.
+func writeCheckpoint(path string, ck *checkpoint) error {
+	return replaceFile(path, ck.encode)
+}
+
+// replaceFile puts what write writes at path, all or nothing.
+func replaceFile(path string, write func(io.Writer) error) error {
+	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
+	if err != nil {
+		return err
+	}
+	defer f.Cleanup()
+	if err := write(f); err != nil {
+		return err
+	}
+	return f.CloseAtomicallyReplace()
+}
+
+func (ck *checkpoint) encode(w io.Writer) error {
+	sum := sha256.New()
+	b := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<20)
+	text, err := json.Marshal(&ck.header)
+	if err != nil {
+		return err
+	}
+	if len(text) > maxHeader {
+		return fmt.Errorf("the state of the run needs %d bytes beside the tensors; at most %d can be written", len(text), maxHeader)
+	}
+	prefix := append([]byte(checkpointMagic), 0, 0, 0, 0, 0, 0, 0, 0)
+	binary.LittleEndian.PutUint32(prefix[8:], checkpointVersion)
+	binary.LittleEndian.PutUint32(prefix[12:], uint32(len(text)))
+	b.Write(prefix) // errors stay in b until Flush
+	b.Write(text)
+	for _, v := range ck.values {
+		encodeTensor(b, v)
+	}
+	if err := b.Flush(); err != nil {
+		return err
+	}
+	_, err = w.Write(sum.Sum(nil))
+	return err
+}
+
+func encodeTensor(b *bufio.Writer, t *tensor.Tensor) {
+	var word [8]byte
+	switch t.DType {
+	case tensor.F32:
+		for _, v := range t.F32 {
+			binary.LittleEndian.PutUint32(word[:], math.Float32bits(v))
+			b.Write(word[:4])
+		}
+	case tensor.F64:
+		for _, v := range t.F64 {
+			binary.LittleEndian.PutUint64(word[:], math.Float64bits(v))
+			b.Write(word[:])
+		}
+	case tensor.I32:
+		for _, v := range t.I32 {
+			binary.LittleEndian.PutUint32(word[:], uint32(v))
+			b.Write(word[:4])
+		}
+	case tensor.Bool:
+		for _, v := range t.Bool {
+			c := byte(0)
+			if v {
+				c = 1
+			}
+			b.WriteByte(c)
+		}
+	}
+}
+
+// readCheckpoint reads the file at path.
+//
+// Errors: fs.ErrNotExist; errNotCheckpoint; a file that is cut off, damaged or of another version.
+func readCheckpoint(path string) (*checkpoint, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		var pathErr *fs.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = errNotCheckpoint
+	}
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	ck, err := decodeCheckpoint(f, info.Size())
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
+	}
+	return ck, nil
+}
+
+// decodeCheckpoint reads a checkpoint of size bytes. It allocates no more than a small multiple of size.
+func decodeCheckpoint(r io.ReaderAt, size int64) (*checkpoint, error) {
+	prefix := make([]byte, 16)
+	if n, err := r.ReadAt(prefix, 0); err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	} else if n < len(checkpointMagic) || string(prefix[:8]) != checkpointMagic {
+		return nil, errNotCheckpoint
+	}
+	body := size - int64(len(prefix)) - sha256.Size
+	if body < 0 {
+		return nil, fmt.Errorf("it is cut off after %d bytes", size)
+	}
+	if version := binary.LittleEndian.Uint32(prefix[8:]); version != checkpointVersion {
+		return nil, fmt.Errorf("it has version %d of the format; this nnc reads version %d", version, checkpointVersion)
+	}
+	if err := verifySum(r, size); err != nil {
+		return nil, err
+	}
+	length := int64(binary.LittleEndian.Uint32(prefix[12:]))
+	if length > body || length > maxHeader {
+		return nil, fmt.Errorf("its header claims %d bytes of %d", length, body)
+	}
+	text := make([]byte, length)
+	if _, err := r.ReadAt(text, int64(len(prefix))); err != nil {
+		return nil, err
+	}
+	ck := &checkpoint{}
+	if err := json.Unmarshal(text, &ck.header); err != nil {
+		return nil, fmt.Errorf("its header cannot be read: %w", err)
+	}
+	if err := ck.check(); err != nil {
+		return nil, err
+	}
+	if err := checkSizes(ck.Cells, body-length); err != nil {
+		return nil, err
+	}
+	values := bufio.NewReaderSize(io.NewSectionReader(r, int64(len(prefix))+length, body-length), 1<<16)
+	for _, c := range ck.Cells {
+		v, err := decodeTensor(values, c)
+		if err != nil {
+			return nil, fmt.Errorf("cell %s: %w", c.Name, err)
+		}
+		ck.values = append(ck.values, v)
+	}
+	return ck, nil
+}
+
+// verifySum compares the last bytes with the sum of all before them.
+func verifySum(r io.ReaderAt, size int64) error {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(r, 0, size-sha256.Size)); err != nil {
+		return err
+	}
+	want := make([]byte, sha256.Size)
+	if _, err := r.ReadAt(want, size-sha256.Size); err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if !bytes.Equal(sum.Sum(nil), want) {
+		return errors.New("it is damaged or cut off: its checksum does not match its contents")
+	}
+	return nil
+}
+
+// check looks for contradictions in a header.
+func (h *header) check() error {
+	switch {
+	case h.Step < 0 || h.Epoch < 0 || h.EpochStep < 0 || h.Steps < 0 || h.Epochs < 0 || h.Examples < 0 || h.EpochStep > h.Steps:
+		return fmt.Errorf("its position is impossible: step %d, epoch %d, step %d of %d in the epoch", h.Step, h.Epoch, h.EpochStep, h.Steps)
+	case len(h.Names) != len(h.Sums):
+		return fmt.Errorf("it has %d sums for %d values", len(h.Sums), len(h.Names))
+	case len(h.History) != h.Epoch:
+		return fmt.Errorf("it has the values of %d epochs after %d epochs", len(h.History), h.Epoch)
+	}
+	return nil
+}
+
+// checkSizes demands that the tensors of cells take exactly size bytes.
+func checkSizes(cells []cellInfo, size int64) error {
+	left := size
+	for _, c := range cells {
+		width := int64(elementSize(c.DType))
+		if width == 0 {
+			return fmt.Errorf("cell %s has elements of the unknown type %q", c.Name, c.DType)
+		}
+		n := width
+		for _, d := range c.Shape {
+			if d < 0 || d != 0 && n > math.MaxInt64/int64(d) {
+				return fmt.Errorf("cell %s has the impossible shape %v", c.Name, c.Shape)
+			}
+			n *= int64(d)
+		}
+		if n > left {
+			return fmt.Errorf("cell %s claims %d bytes, but only %d are there", c.Name, n, left)
+		}
+		left -= n
+	}
+	if left != 0 {
+		return fmt.Errorf("%d bytes behind the last cell belong to nothing", left)
+	}
+	return nil
+}
+
+// elementSize returns bytes; 0 for a type that there is not.
+func elementSize(dtype string) int {
+	switch d, _ := tensor.ParseDType(dtype); d {
+	case tensor.F32, tensor.I32:
+		return 4
+	case tensor.F64:
+		return 8
+	case tensor.Bool:
+		return 1
+	}
+	return 0
+}
+
+func decodeTensor(r *bufio.Reader, c cellInfo) (*tensor.Tensor, error) {
+	d, _ := tensor.ParseDType(c.DType)
+	t := tensor.New(d, c.Shape...)
+	word := make([]byte, elementSize(c.DType))
+	for i := range t.Len() {
+		if _, err := io.ReadFull(r, word); err != nil {
+			return nil, err
+		}
+		switch d {
+		case tensor.F32:
+			t.F32[i] = math.Float32frombits(binary.LittleEndian.Uint32(word))
+		case tensor.F64:
+			t.F64[i] = math.Float64frombits(binary.LittleEndian.Uint64(word))
+		case tensor.I32:
+			t.I32[i] = int32(binary.LittleEndian.Uint32(word))
+		case tensor.Bool:
+			if word[0] > 1 {
+				return nil, fmt.Errorf("a bool has the value %d", word[0])
+			}
+			t.Bool[i] = word[0] == 1
+		}
+	}
+	return t, nil
+}

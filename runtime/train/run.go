@@ -1,0 +1,458 @@
+// Package train trains compiled programs: the loop over epochs and steps, what it prints, when it stops, and the checkpoints from
+// which a run that was cut off goes on, bit for bit.
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/data"
+	"github.com/nnc-lang/nnc/runtime/term"
+)
+
+// Options say how a train declaration is carried out.
+type Options struct {
+	Seed   int32
+	Epochs int // instead of the declaration's, if not 0
+	Steps  int // of an epoch, instead of the declaration's, if not 0
+
+	// Data is what OpenData returned; if it is nil, Run opens the declaration's data.
+	Data *data.Dataset
+
+	// Resume goes on from the checkpoint. Without it a run starts anew; the checkpoint of an earlier one that did not end is
+	// mentioned and renamed to end in ".old" before the new run's first checkpoint takes its place.
+	Resume bool
+	// Checkpoint is the file of the checkpoint; CheckpointPath of the program if it is "".
+	Checkpoint   string
+	NoCheckpoint bool
+	// CheckpointEvery is the time between checkpoints within an epoch, 30 seconds if it is 0; CheckpointSteps, if not 0, is a
+	// number of steps instead. There is one at the end of each epoch as well, unless the last one is less than a second old.
+	CheckpointEvery time.Duration
+	CheckpointSteps int
+	// KeepCheckpoint leaves the last checkpoint in its place: another train of the program follows.
+	KeepCheckpoint bool
+
+	// Save writes the weights to a file; nil saves none, as NoSave does.
+	Save   func(path string) error
+	NoSave bool
+	// Weights is the file that Save gets, instead of the declaration's, if not "".
+	Weights string
+
+	// Command is what the user types to resume, for messages; "nnc run FILE --resume" if it is "".
+	Command string
+
+	Out      io.Writer // nil prints nothing
+	Terminal bool      // Out is a terminal: draw a progress bar
+}
+
+// Result is what a run that was not cut off came to.
+type Result struct {
+	// History has the values of each epoch by name: "loss", "accuracy", "val_loss", "val_accuracy".
+	History []map[string]float64
+	Steps   int    // in all
+	Reached bool   // the target
+	Weights string // the file they were saved to, or ""
+	// Earlier is true if the checkpoint belongs to a train further down the file: this one was over, and nothing was done.
+	Earlier bool
+	// Finished is true if the checkpoint was that of a finished run: no step was done.
+	Finished bool
+}
+
+// ErrNoCheckpoint says that there is nothing to resume.
+var ErrNoCheckpoint = errors.New("there is no checkpoint to resume from: no run was begun, or the last one ended and removed its own; start anew without --resume")
+
+// CheckpointPath returns where a program's checkpoint is: beside it, "catdog.ckpt" for catdog.nn.
+func CheckpointPath(p *plan.Program) string {
+	return strings.TrimSuffix(p.File, filepath.Ext(p.File)) + ".ckpt"
+}
+
+// Run carries out t. The cells of prog have been given their first values, by Init, by weights that were loaded, or by the trains
+// before t. A target that is missed is no error. When ctx is cancelled Run finishes the step, saves the state and returns.
+//
+// Errors: *InterruptedError; *StepError, which holds a *runtime.NonFiniteError where one arose; ErrNoCheckpoint; a checkpoint of
+// another program or seed, or a damaged one; what the data says; weights that cannot be saved.
+func Run(ctx context.Context, prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) (*Result, error) {
+	r, err := prepare(prog, p, t, opt)
+	if err != nil {
+		return nil, err
+	}
+	defer r.saver.wait()
+	over, err := r.start()
+	if err != nil || over {
+		return &Result{Earlier: true}, err
+	}
+	finished, err := r.over()
+	if err != nil {
+		return nil, err
+	}
+	if finished {
+		r.printf("%s holds a run that had finished: %s\n", r.saver.path, r.done.describe())
+	} else if err := r.train(ctx); err != nil {
+		return nil, err
+	}
+	result, err := r.finish()
+	if result != nil {
+		result.Finished = finished
+	}
+	return result, err
+}
+
+// run is a train being carried out.
+type run struct {
+	prog  runtime.Program
+	p     *plan.Program
+	t     *plan.Train
+	opt   Options
+	index int // of t in p
+
+	ds     *data.Dataset // nil for a train without data
+	step   *batchFunc
+	target *target
+	saver  *saver
+
+	done  progress
+	sums  *means // of the epoch
+	fresh []cellValue
+	bar   *term.Bar       // that is on the terminal; nil if there is none
+	told  map[string]bool // broken examples that were mentioned
+}
+
+// cellValue is a cell's value at the start of an epoch.
+type cellValue struct {
+	name  string
+	value *tensor.Tensor
+}
+
+// prepare checks all that can be checked before the first step, so that nothing fails after hours.
+func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) (*run, error) {
+	r := &run{prog: prog, p: p, t: t, opt: opt, index: slices.Index(p.Trains, t), target: newTarget(prog, t), told: map[string]bool{}}
+	if r.opt.Out == nil {
+		r.opt.Out = io.Discard
+	}
+	if opt.Command == "" {
+		r.opt.Command = fmt.Sprintf("nnc run %s --resume", p.File)
+	}
+	r.done.Epochs, r.done.Steps = t.Epochs, t.Steps
+	if opt.Epochs > 0 {
+		r.done.Epochs = opt.Epochs
+	}
+	if opt.Steps > 0 {
+		r.done.Steps = opt.Steps
+	}
+	if err := r.openData(); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.step, err = bind(prog, t, t.Step, r.trainSplit()); err != nil {
+		return nil, err
+	}
+	r.sums = newMeans(r.step.names)
+	switch {
+	case r.done.Epochs == 0 && r.target == nil:
+		return nil, errors.New("a train needs epochs: or until:, or it would never end")
+	case r.done.Steps == 0:
+		return nil, errors.New("a train without data needs steps:, the steps of an epoch")
+	}
+	if err := r.target.check(r.valueNames(), r.validation() != nil); err != nil {
+		return nil, err
+	}
+	if err := r.checkWeights(); err != nil {
+		return nil, err
+	}
+	return r, r.prepareCheckpoints()
+}
+
+func (r *run) openData() error {
+	if r.t.Data == nil {
+		return nil
+	}
+	r.ds = r.opt.Data
+	if r.ds == nil {
+		ds, err := OpenData(r.p, r.t.Data)
+		if err != nil {
+			return err
+		}
+		r.ds = ds
+	}
+	if r.ds.Train == nil {
+		return fmt.Errorf("data %s has no training split", r.t.Data.Name)
+	}
+	if batchOf(r.t) < 1 {
+		return fmt.Errorf("data %s: a batch must have at least 1 example, not %d", r.t.Data.Name, batchOf(r.t))
+	}
+	for _, src := range []data.Source{r.ds.Train, r.ds.Validation} {
+		if src != nil && src.Len() == 0 {
+			return fmt.Errorf("data %s: a split has no examples", r.t.Data.Name)
+		}
+	}
+	if r.done.Steps == 0 {
+		r.done.Steps = (r.ds.Train.Len()-1)/batchOf(r.t) + 1
+	}
+	return nil
+}
+
+func (r *run) trainSplit() data.Source {
+	if r.ds == nil {
+		return nil
+	}
+	return r.ds.Train
+}
+
+func (r *run) validation() data.Source {
+	if r.ds == nil || r.t.Eval == "" {
+		return nil
+	}
+	return r.ds.Validation
+}
+
+// valueNames returns the names of an epoch's values.
+func (r *run) valueNames() []string {
+	names := slices.Clone(r.step.names)
+	if r.validation() != nil {
+		for _, name := range r.step.names {
+			names = append(names, "val_"+name)
+		}
+	}
+	return names
+}
+
+// weightsPath returns where the weights go, or "".
+func (r *run) weightsPath() string {
+	path := r.opt.Weights
+	if path == "" && r.t.Save != "" {
+		path = r.t.Save
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(r.p.File), path)
+		}
+	}
+	if r.opt.Save == nil || r.opt.NoSave {
+		return ""
+	}
+	return path
+}
+
+// checkWeights finds out whether there can be a file where the weights go.
+func (r *run) checkWeights() error {
+	path := r.weightsPath()
+	if path == "" {
+		return nil
+	}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return r.saveError(path, errors.New("it is a folder"))
+	}
+	probe, err := os.CreateTemp(filepath.Dir(path), ".nnc-*")
+	if err != nil {
+		var pathErr *os.PathError
+		if errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return r.saveError(path, fmt.Errorf("folder %s: %w", filepath.Dir(path), err))
+	}
+	probe.Close()
+	return os.Remove(probe.Name())
+}
+
+func (r *run) saveError(path string, err error) error {
+	err = fmt.Errorf("the weights cannot be saved to %s: %w", path, err)
+	if at := r.t.SaveAt; at.File != "" && r.opt.Weights == "" {
+		err = fmt.Errorf("%s:%d:%d: %w", at.File, at.Line, at.Col, err)
+	}
+	return err
+}
+
+func (r *run) prepareCheckpoints() error {
+	r.saver = &saver{
+		path: r.opt.Checkpoint, every: r.opt.CheckpointEvery, steps: r.opt.CheckpointSteps, began: time.Now(),
+		warn: func(text string) { r.printf("warning: %s\n", text) },
+	}
+	if r.saver.path == "" {
+		r.saver.path = CheckpointPath(r.p)
+	}
+	if r.saver.every == 0 {
+		r.saver.every = 30 * time.Second
+	}
+	if r.opt.NoCheckpoint {
+		r.saver.path = ""
+		if r.opt.Resume {
+			return errors.New("a run without checkpoints cannot be resumed")
+		}
+	}
+	for _, c := range r.prog.Module().Cells {
+		if c.Kind != ir.Metric && c.Kind != ir.Stream {
+			continue
+		}
+		v, err := r.prog.Cell(c.Name)
+		if err != nil {
+			return err
+		}
+		r.fresh = append(r.fresh, cellValue{c.Name, v})
+	}
+	return nil
+}
+
+// start sets the run on its place: the beginning, or where the checkpoint left off. It reports whether there is nothing to do
+// since the checkpoint is that of a later train.
+func (r *run) start() (over bool, err error) {
+	if r.ds != nil {
+		for _, note := range r.ds.Notes {
+			r.printf("data: %s\n", note)
+		}
+		r.tellSkipped()
+	}
+	if r.saver.path == "" {
+		return false, nil
+	}
+	ck, err := readCheckpoint(r.saver.path)
+	switch {
+	case errors.Is(err, errNotCheckpoint):
+		return false, fmt.Errorf("%w, and would be replaced: move it out of the way, or name another file for the checkpoint", err)
+	case !r.opt.Resume:
+		r.mention(ck, err)
+		return false, nil
+	case errors.Is(err, os.ErrNotExist):
+		return false, fmt.Errorf("%s: %w", r.saver.path, ErrNoCheckpoint)
+	case err != nil:
+		return false, err
+	}
+	if err := r.compatible(ck); err != nil {
+		return false, fmt.Errorf("cannot resume from %s: %w", r.saver.path, err)
+	}
+	if ck.Train != r.index {
+		return ck.Train > r.index, nil
+	}
+	if err := ck.restore(r.prog); err != nil {
+		return false, fmt.Errorf("cannot resume from %s: %w", r.saver.path, err)
+	}
+	epochs := r.done.Epochs
+	r.done = ck.progress
+	r.done.Epochs = epochs
+	r.sums.examples = ck.Examples
+	for i, sum := range ck.Sums {
+		r.sums.sums[i] = float64(sum)
+	}
+	r.saver.good, r.saver.goodStep, r.saver.lastStep = true, ck.Step, ck.Step
+	if r.done.Step > 0 {
+		r.printf("resuming after step %d (%s)\n", r.done.Step, r.done.describe())
+	}
+	return false, nil
+}
+
+// mention tells of a checkpoint that a run from the beginning is going to replace.
+func (r *run) mention(ck *checkpoint, err error) {
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+	case err != nil:
+		r.printf("note: %v; this run will replace it\n", err)
+	case ck.Train < r.index: // the train before this one left it
+	default:
+		r.saver.old = r.saver.path + ".old"
+		r.printf("note: %s holds an unfinished run (%s), which --resume would go on with; this run starts anew and keeps the other as %s\n",
+			r.saver.path, ck.describe(), r.saver.old)
+	}
+}
+
+// compatible compares a checkpoint with the run that is to go on from it.
+func (r *run) compatible(ck *checkpoint) error {
+	if err := sameCells(r.prog.Module().Cells, ck.Cells); err != nil {
+		return err
+	}
+	if ck.Train < 0 || ck.Train >= len(r.p.Trains) || ck.Label != r.p.Trains[ck.Train].Label {
+		return fmt.Errorf("the program has changed: the checkpoint is that of train %q, number %d in the file", ck.Label, ck.Train+1)
+	}
+	if ck.Seed != r.opt.Seed {
+		return fmt.Errorf("it was begun with seed %d, not %d", ck.Seed, r.opt.Seed)
+	}
+	if ck.Train != r.index {
+		return nil
+	}
+	if ck.Steps != r.done.Steps {
+		return fmt.Errorf("it was begun with %d steps an epoch, not %d", ck.Steps, r.done.Steps)
+	}
+	if len(ck.Names) > 0 && !slices.Equal(ck.Names, r.step.names) {
+		return fmt.Errorf("the program has changed: its values are %s now and %s in the checkpoint",
+			strings.Join(r.step.names, ", "), strings.Join(ck.Names, ", "))
+	}
+	return nil
+}
+
+// finish saves the weights and says how the run ended.
+func (r *run) finish() (*Result, error) {
+	result := &Result{History: r.history(), Steps: r.done.Step}
+	reached, err := r.target.reached(r.lastValues())
+	if err != nil {
+		return nil, err
+	}
+	result.Reached = reached
+	switch {
+	case r.target == nil:
+	case reached:
+		r.printf("target %s reached after epoch %d\n", r.target.text, r.done.Epoch)
+	default:
+		r.printf("%s\n", r.target.missed(result.History))
+	}
+	if path := r.weightsPath(); path != "" {
+		if err := r.opt.Save(path); err != nil {
+			return nil, r.keepUnsaved(path, err)
+		}
+		result.Weights = path
+		r.printf("weights saved to %s\n", path)
+	}
+	if r.opt.KeepCheckpoint {
+		return result, r.capturedInto(r.saver.write)
+	}
+	if err := r.saver.discard(); err != nil {
+		r.printf("warning: %v\n", err)
+	}
+	return result, nil
+}
+
+// keepUnsaved keeps the outcome of a run whose weights cannot be saved.
+func (r *run) keepUnsaved(path string, err error) error {
+	err = r.saveError(path, err)
+	if r.saver.path == "" || r.save() != nil {
+		return err
+	}
+	return fmt.Errorf("%w; nothing is lost: the state is in %s, and `%s` tries again", err, r.saver.path, r.opt.Command)
+}
+
+// tellSkipped names broken examples, a few of many, that were not named yet.
+func (r *run) tellSkipped() {
+	const most = 5
+	var lines []string
+	for _, src := range []data.Source{r.ds.Train, r.ds.Validation} {
+		s, ok := src.(data.SkipReporter)
+		if !ok {
+			continue
+		}
+		for _, line := range s.Skipped() {
+			if !r.told[line] {
+				r.told[line] = true
+				lines = append(lines, line)
+			}
+		}
+	}
+	for _, line := range lines[:min(most, len(lines))] {
+		r.printf("data: skipped %s\n", line)
+	}
+	if n := len(lines) - most; n > 0 {
+		r.printf("data: skipped %d more\n", n)
+	}
+}
+
+// printf prints above the progress bar, if there is one.
+func (r *run) printf(format string, args ...any) {
+	if text := fmt.Sprintf(format, args...); !r.bar.Print(text) {
+		io.WriteString(r.opt.Out, text)
+	}
+}

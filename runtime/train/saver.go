@@ -1,0 +1,114 @@
+package train
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+)
+
+// saver writes the checkpoints of a run: some in the background while training goes on, one at a time.
+type saver struct {
+	path  string // "" for none
+	old   string // where to move another run's checkpoint before the first write; "" if there is none
+	every time.Duration
+	steps int // write after that many steps instead, and wait for it
+	warn  func(string)
+
+	began    time.Time // of the last write, or of the run
+	lastStep int
+	pending  chan error // of the write in the background; nil when there is none
+	good     bool       // path holds a state of this run
+	goodStep int        // which one
+	inFlight int        // step of the write in the background
+	failure  string     // the last failure; each is told once
+}
+
+// due reports whether it is time for a checkpoint after that step.
+func (s *saver) due(step int) bool {
+	switch {
+	case s.path == "":
+		return false
+	case s.steps > 0:
+		return step-s.lastStep >= s.steps
+	}
+	return time.Since(s.began) >= s.every && !s.busy()
+}
+
+// busy reports whether a write is in flight, and takes note of one that has ended.
+func (s *saver) busy() bool {
+	if s.pending == nil {
+		return false
+	}
+	select {
+	case err := <-s.pending:
+		s.ended(err)
+		return false
+	default:
+		return true
+	}
+}
+
+// background writes ck, which nobody changes any more, while the caller goes on.
+func (s *saver) background(ck *checkpoint) {
+	s.wait()
+	s.begin(ck)
+	s.pending = make(chan error, 1)
+	go func(result chan<- error) { result <- writeCheckpoint(s.path, ck) }(s.pending)
+}
+
+func (s *saver) begin(ck *checkpoint) {
+	s.began, s.lastStep, s.inFlight = time.Now(), ck.Step, ck.Step
+	if s.old == "" {
+		return
+	}
+	if err := os.Rename(s.path, s.old); err != nil {
+		s.warn(fmt.Sprintf("cannot keep the earlier checkpoint: %v", err))
+	}
+	s.old = ""
+}
+
+// write writes ck and returns when it is on the disk.
+func (s *saver) write(ck *checkpoint) error {
+	s.wait()
+	s.begin(ck)
+	return s.ended(writeCheckpoint(s.path, ck))
+}
+
+// wait returns when no write is in flight.
+func (s *saver) wait() {
+	if s.pending != nil {
+		s.ended(<-s.pending)
+	}
+}
+
+// ended takes note of the result of a write. A failure is told and not fatal: the run is worth more than its checkpoint.
+func (s *saver) ended(err error) error {
+	s.pending = nil
+	if err == nil {
+		s.good, s.goodStep, s.failure = true, s.inFlight, ""
+		return nil
+	}
+	err = fmt.Errorf("cannot write the checkpoint %s: %w", s.path, err)
+	if s.good {
+		err = fmt.Errorf("%w; the one after step %d is still there", err, s.goodStep)
+	}
+	if text := err.Error(); text != s.failure {
+		s.failure = text
+		s.warn(text)
+	}
+	return err
+}
+
+// discard removes the file.
+func (s *saver) discard() error {
+	s.wait()
+	if s.path == "" {
+		return nil
+	}
+	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("the run is over but its checkpoint stays: %w", err)
+	}
+	return nil
+}
