@@ -1,0 +1,139 @@
+package weights
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/runtime"
+)
+
+// SaveProgram writes a program's parameters and states to an .h5 file. If the program has one model, a chain of layers that Keras
+// has too, the file is a whole Keras model; otherwise it holds the weights only, and note says why.
+func SaveProgram(path string, prog runtime.Program, p *plan.Program) (note string, err error) {
+	m := Model{Name: "model"}
+	described := map[string]bool{} // cells that belong to layers
+	if len(p.Models) == 1 {
+		model := p.Models[0]
+		m.Name = strings.ToLower(model.Name)
+		m.Sequential = model.Chain && len(model.Inputs) == 1
+		if m.Sequential {
+			m.InputShape = model.Inputs[0].Shape
+		}
+		for _, l := range model.Layers {
+			if l.Depth > 0 && len(l.Params) == 0 {
+				continue
+			}
+			layer := Layer{Name: l.Path}
+			if l.Depth == 0 && l.Std {
+				layer.Class, layer.Config = kerasLayer(l)
+			}
+			for _, name := range l.Params {
+				described[name] = true
+				t, err := prog.Cell(name)
+				if err != nil {
+					return "", err
+				}
+				layer.Weights = append(layer.Weights, Weight{weightName(name), t})
+			}
+			m.Layers = append(m.Layers, layer)
+		}
+	}
+	for _, c := range p.Module.Cells {
+		if c.Kind != ir.Param && c.Kind != ir.State || described[c.Name] {
+			continue
+		}
+		m.Sequential = false
+		t, err := prog.Cell(c.Name)
+		if err != nil {
+			return "", err
+		}
+		owner := ownerOf(c.Name, p)
+		if n := len(m.Layers); n == 0 || m.Layers[n-1].Name != owner {
+			m.Layers = append(m.Layers, Layer{Name: owner})
+		}
+		last := &m.Layers[len(m.Layers)-1]
+		last.Weights = append(last.Weights, Weight{weightName(c.Name), t})
+	}
+	return WriteKeras(path, m)
+}
+
+// LoadProgram gives a program's parameters and states the values in a Keras file, or in a safetensors file of the same names.
+//
+// Errors: what is wrong with the file, or how it does not fit the program.
+func LoadProgram(path string, prog runtime.Program, p *plan.Program) error {
+	var want []Want
+	cells := map[string]*ir.Cell{}
+	for _, c := range p.Module.Cells {
+		if c.Kind != ir.Param && c.Kind != ir.State {
+			continue
+		}
+		w := Want{Path: ownerOf(c.Name, p) + "/" + weightName(c.Name)}
+		for _, d := range c.Type.Shape {
+			w.Shape = append(w.Shape, d.MustConst())
+		}
+		cells[w.Path] = c
+		want = append(want, w)
+	}
+	file, err := ReadKeras(path)
+	if err != nil {
+		return err
+	}
+	found, err := file.Match(want)
+	if err != nil {
+		return fmt.Errorf("%s does not fit the program %s: %w", path, p.File, err)
+	}
+	for _, w := range want {
+		if err := prog.SetCell(cells[w.Path].Name, found[w.Path]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ownerOf is the path of the layer that holds a cell; the model's name where the model holds it itself.
+func ownerOf(cell string, p *plan.Program) string {
+	if i := strings.LastIndexByte(cell, '.'); i >= 0 {
+		return cell[:i]
+	}
+	if len(p.Models) == 1 {
+		return strings.ToLower(p.Models[0].Name)
+	}
+	return "model"
+}
+
+func weightName(cell string) string { return cell[strings.LastIndexByte(cell, '.')+1:] }
+
+// kerasLayer returns the Keras class and arguments of a layer of the standard library; "" where Keras has none.
+func kerasLayer(l *plan.Layer) (class string, config map[string]any) {
+	c := l.Config
+	activation := func() string {
+		a, ok := c["activation"].(plan.Ref)
+		if !ok {
+			return "linear"
+		}
+		return string(a)
+	}
+	whole := func(name string) int {
+		v, _ := c[name].(float64)
+		return int(v)
+	}
+	square := func(name string) []int { return []int{whole(name), whole(name)} }
+	switch l.Kind {
+	case "Dense":
+		return "Dense", map[string]any{"units": whole("units"), "activation": activation(), "use_bias": c["use_bias"]}
+	case "Conv2D":
+		return "Conv2D", map[string]any{
+			"filters": whole("filters"), "kernel_size": square("size"), "strides": []int{1, 1}, "padding": "valid",
+			"activation": activation(), "use_bias": c["use_bias"],
+		}
+	case "MaxPool2D":
+		return "MaxPooling2D", map[string]any{"pool_size": square("size"), "strides": square("size"), "padding": "valid"}
+	case "Flatten":
+		return "Flatten", map[string]any{}
+	case "Dropout":
+		return "Dropout", map[string]any{"rate": c["rate"]}
+	}
+	return "", nil
+}
