@@ -51,13 +51,26 @@ func writeCheckpoint(path string, ck *checkpoint) error {
 func replaceFile(path string, write func(io.Writer) error) error {
 	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
 	if err != nil {
-		return err
+		return withoutPath(err)
 	}
 	defer f.Cleanup()
 	if err := write(f); err != nil {
-		return err
+		return withoutPath(err)
 	}
-	return f.CloseAtomicallyReplace()
+	return withoutPath(f.CloseAtomicallyReplace())
+}
+
+// withoutPath drops the name of the file that is written in a file's place: the user knows only the latter.
+func withoutPath(err error) error {
+	var pathErr *fs.PathError
+	if errors.As(err, &pathErr) {
+		return pathErr.Err
+	}
+	var linkErr *os.LinkError
+	if errors.As(err, &linkErr) {
+		return linkErr.Err
+	}
+	return err
 }
 
 func (ck *checkpoint) encode(w io.Writer) error {
@@ -120,11 +133,7 @@ func encodeTensor(b *bufio.Writer, t *tensor.Tensor) {
 func readCheckpoint(path string) (*checkpoint, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		var pathErr *fs.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return nil, fmt.Errorf("checkpoint %s: %w", path, err)
+		return nil, fmt.Errorf("checkpoint %s: %w", path, withoutPath(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()

@@ -170,6 +170,9 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 	if err := r.checkWeights(); err != nil {
 		return nil, err
 	}
+	if err := r.findFresh(); err != nil {
+		return nil, err
+	}
 	return r, r.prepareCheckpoints()
 }
 
@@ -253,11 +256,7 @@ func (r *run) checkWeights() error {
 	}
 	probe, err := os.CreateTemp(filepath.Dir(path), ".nnc-*")
 	if err != nil {
-		var pathErr *os.PathError
-		if errors.As(err, &pathErr) {
-			err = pathErr.Err
-		}
-		return r.saveError(path, fmt.Errorf("folder %s: %w", filepath.Dir(path), err))
+		return r.saveError(path, fmt.Errorf("folder %s: %w", filepath.Dir(path), withoutPath(err)))
 	}
 	probe.Close()
 	return os.Remove(probe.Name())
@@ -288,17 +287,37 @@ func (r *run) prepareCheckpoints() error {
 			return errors.New("a run without checkpoints cannot be resumed")
 		}
 	}
+	r.saver.removeLeftovers()
+	return nil
+}
+
+// findFresh finds the first values of metrics and streams, which start anew with each epoch. The values that they have now will
+// not do: another train may have changed them, and a resumed run must start its epochs as the one before it.
+func (r *run) findFresh() error {
+	var names []string
 	for _, c := range r.prog.Module().Cells {
-		if c.Kind != ir.Metric && c.Kind != ir.Stream {
-			continue
+		if c.Kind == ir.Metric || c.Kind == ir.Stream {
+			names = append(names, c.Name)
 		}
-		v, err := r.prog.Cell(c.Name)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	now, err := capture(r.prog, header{})
+	if err != nil {
+		return err
+	}
+	if err := Init(r.prog, r.p, r.opt.Seed); err != nil {
+		return err
+	}
+	for _, name := range names {
+		v, err := r.prog.Cell(name)
 		if err != nil {
 			return err
 		}
-		r.fresh = append(r.fresh, cellValue{c.Name, v})
+		r.fresh = append(r.fresh, cellValue{name, v})
 	}
-	return nil
+	return now.restore(r.prog)
 }
 
 // start sets the run on its place: the beginning, or where the checkpoint left off. It reports whether there is nothing to do

@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"time"
 )
 
@@ -99,6 +102,28 @@ func (s *saver) ended(err error) error {
 		s.warn(text)
 	}
 	return err
+}
+
+// removeLeftovers removes files that processes killed in the middle of a write left beside the checkpoint. An hour is longer than
+// any write, so that another run's is not taken from it.
+func (s *saver) removeLeftovers() {
+	if s.path == "" {
+		return
+	}
+	entries, err := os.ReadDir(filepath.Dir(s.path))
+	if err != nil {
+		return // the first write will tell
+	}
+	prefix := "." + filepath.Base(s.path)
+	for _, e := range entries {
+		number, ours := strings.CutPrefix(e.Name(), prefix)
+		if _, err := strconv.ParseUint(number, 10, 64); !ours || err != nil {
+			continue
+		}
+		if info, err := e.Info(); err == nil && info.Mode().IsRegular() && time.Since(info.ModTime()) > time.Hour {
+			os.Remove(filepath.Join(filepath.Dir(s.path), e.Name()))
+		}
+	}
 }
 
 // discard removes the file.
