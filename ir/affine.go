@@ -151,7 +151,7 @@ func (a Affine) Mul(b Affine) (Affine, bool) {
 	return Affine{}, false
 }
 
-// Div returns ⌊a / n⌋ for n ≥ 1. Terms whose coefficients n divides leave the quotient.
+// Div returns ⌊a / n⌋ for n ≥ 1. What n divides leaves the quotient: of 7·i/3 there remains 2·i + ⌊i/3⌋.
 func (a Affine) Div(n int) Affine {
 	if n < 1 {
 		panic("BUG: Affine.Div by a number below 1")
@@ -160,11 +160,15 @@ func (a Affine) Div(n int) Affine {
 		return a
 	}
 	var whole, rest Affine
+	common := n
 	for _, t := range a.Terms {
-		if t.Coef%n == 0 {
-			whole.Terms = append(whole.Terms, Term{t.Coef / n, t.Atom})
-		} else {
-			rest.Terms = append(rest.Terms, t)
+		// The rest keeps the coefficient's sign: indices that run backwards keep narrow bounds.
+		if q := t.Coef / n; q != 0 {
+			whole.Terms = append(whole.Terms, Term{q, t.Atom})
+		}
+		if r := t.Coef % n; r != 0 {
+			rest.Terms = append(rest.Terms, Term{r, t.Atom})
+			common = gcd(common, r)
 		}
 	}
 	whole.Const = floorDiv(a.Const, n)
@@ -172,12 +176,25 @@ func (a Affine) Div(n int) Affine {
 	if len(rest.Terms) == 0 {
 		return whole // 0 ≤ rest.Const < n
 	}
+	// ⌊(g·x + c)/(g·m)⌋ = ⌊(x + ⌊c/g⌋)/m⌋
+	for i := range rest.Terms {
+		rest.Terms[i].Coef /= common
+	}
+	rest.Const /= common
+	n /= common
 	// ⌊⌊x/m⌋/n⌋ = ⌊x/(m·n)⌋
 	if t := rest.Terms[0]; len(rest.Terms) == 1 && t.Coef == 1 && t.Atom.Kind == AtomQuotient {
 		num := t.Atom.Num.AddConst(rest.Const * t.Atom.Den)
 		return whole.Add(num.Div(t.Atom.Den * n))
 	}
 	return whole.Add(Affine{Terms: []Term{{1, Atom{Kind: AtomQuotient, Num: &rest, Den: n}}}})
+}
+
+func gcd(a, b int) int {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return max(a, -a)
 }
 
 // Mod returns a − n·⌊a / n⌋, which lies in [0, n).

@@ -1,5 +1,7 @@
 package ir
 
+import "slices"
+
 // Bounds are the least and the greatest value of an Affine over all points of a nest, themselves Affines over symbols only.
 type Bounds struct{ Lo, Hi Affine }
 
@@ -56,10 +58,10 @@ func BoundsOf(a Affine, extent func(int) Affine) (Bounds, bool) {
 	return b, true
 }
 
-// NonNegative reports whether a ≥ 0 is certain for all values ≥ 1 of its symbols.
+// NonNegative reports whether a ≥ 0 is certain for all values ≥ 1 of its symbols. It is conservative: false means unknown.
 func NonNegative(a Affine) bool {
 	least := a.Const
-	for _, t := range a.Terms {
+	for i, t := range a.Terms {
 		switch t.Atom.Kind {
 		case AtomSymbol:
 			if t.Coef < 0 {
@@ -67,28 +69,47 @@ func NonNegative(a Affine) bool {
 			}
 			least += t.Coef
 		case AtomQuotient:
-			// n·⌊x/n⌋ lies between x−n+1 and x, so a multiple of it can be exchanged for x.
-			if t.Coef%t.Atom.Den != 0 {
-				if t.Coef < 0 {
-					return false
-				}
-				if !NonNegative(*t.Atom.Num) {
-					return false
-				}
-				continue // a non-negative quotient adds nothing below
-			}
-			k := t.Coef / t.Atom.Den
-			exchange := t.Atom.Num.Scale(k)
-			if k > 0 {
-				exchange = exchange.AddConst(-k * (t.Atom.Den - 1))
-			}
-			others := a.Sub(Affine{Terms: []Term{t}})
-			return NonNegative(others.Add(exchange)) || k > 0 && NonNegative(*t.Atom.Num) && NonNegative(others)
+			others := Affine{a.Const, slices.Concat(a.Terms[:i], a.Terms[i+1:])}
+			return t.Coef > 0 && NonNegative(*t.Atom.Num) && NonNegative(others) || NonNegative(exchanged(others, t))
 		default:
 			return false
 		}
 	}
 	return least >= 0
+}
+
+// exchanged returns an expression without the quotient t whose being ≥ 0 implies that of others + t.
+//
+// n·⌊x/n⌋ lies between x−n+1 and x. So where n divides the coefficient c of the quotient, a multiple of x can stand for it; else
+// n·(others + t) is compared, which only has to be above −n, since others + t is whole.
+func exchanged(others Affine, t Term) Affine {
+	c, n := t.Coef, t.Atom.Den
+	slack := 0
+	if c%n == 0 {
+		c /= n
+	} else {
+		if others.exceeds(maxExchanged) || t.Atom.Num.exceeds(maxExchanged) || n > maxExchanged || max(c, -c) > maxExchanged {
+			return Int(-1) // the proof is given up, before numbers overflow
+		}
+		others, slack = others.Scale(n), n-1
+	}
+	if c > 0 {
+		slack -= c * (n - 1)
+	}
+	return others.Add(t.Atom.Num.Scale(c)).AddConst(slack)
+}
+
+// maxExchanged bounds the numbers that proofs multiply.
+const maxExchanged = 1 << 30
+
+// exceeds reports whether a number outside quotients in a is beyond limit.
+func (a Affine) exceeds(limit int) bool {
+	for _, t := range a.Terms {
+		if max(t.Coef, -t.Coef) > limit {
+			return true
+		}
+	}
+	return max(a.Const, -a.Const) > limit
 }
 
 // Inside reports whether 0 ≤ a < limit is certain at every point of a nest with these extents.

@@ -185,7 +185,18 @@ func (a Affine) hasLoad() bool {
 
 // inside reports whether 0 ≤ a < limit is certain at every point of the nest that its guards let through.
 func (n *Nest) inside(a, limit Affine) bool {
+	for _, g := range n.Guards {
+		if n.below(g.E, Affine{}) || n.below(g.Limit.AddConst(-1), g.E) { // it lets no point through
+			return true
+		}
+	}
 	return n.nonNegative(a, n.Guards, maxGuards) && n.nonNegative(limit.Sub(a).AddConst(-1), n.Guards, maxGuards)
+}
+
+// below reports whether a < b is certain, by the loops alone.
+func (n *Nest) below(a, b Affine) bool {
+	bounds, ok := BoundsOf(b.Sub(a).AddConst(-1), n.Extent)
+	return ok && NonNegative(bounds.Lo)
 }
 
 // maxGuards bounds how many guards one proof combines.
