@@ -5,9 +5,9 @@ import (
 	"github.com/nnc-lang/nnc/ir/tensor"
 )
 
-func verify(m *ir.Module) error { return nil }
+func verify(m *ir.Module) error { return ir.Verify(m) }
 
-func text(m *ir.Module) string { return "" }
+func text(m *ir.Module) string { return ir.Print(m) }
 
 // fold folds constants in a scalar expression.
 func fold(e *ir.Expr) *ir.Expr {

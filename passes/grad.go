@@ -218,6 +218,9 @@ func (r *reverse) nest(in *ir.Instr) {
 		}
 		if len(d.Write) == 0 {
 			d.Write, d.Shape = nil, nil // a sum over all points is the gather form of a scatter into a scalar
+			if len(d.Index) == 0 {
+				d.Combine = ir.Map
+			}
 		}
 		d, used := compact(d, args)
 		r.add(x, r.Nest(d, used...))

@@ -13,18 +13,21 @@ import (
 //
 // Before that, equal calls are merged: the same function of the same operands is applied once, if no other instruction
 // between the two writes a cell that it touches. A model that is called for its loss and again for a metric thus runs once,
-// and updates its state once. This is done again on each level of nested calls.
+// and updates its state once. Functions that call many levels of others are inlined first, so that calls from different levels
+// meet before either is gone.
 //
 // A function whose name begins with '.' is internal and is dropped in the end; all others are entries that stay.
 func inline(m *ir.Module) error {
-	state := map[*ir.Func]int{}
+	levels := map[*ir.Func]int{}
 	for _, f := range m.Funcs {
-		if err := checkCalls(f, state); err != nil {
+		if _, err := callLevels(f, levels); err != nil {
 			return err
 		}
 	}
-	for _, f := range m.Funcs {
-		inlineFunc(f)
+	callers := slices.Clone(m.Funcs)
+	slices.SortStableFunc(callers, func(f, g *ir.Func) int { return levels[g] - levels[f] })
+	for _, f := range callers {
+		inlineFunc(f, levels)
 	}
 	kept := ir.NewModule()
 	for _, c := range m.Cells {
@@ -39,47 +42,54 @@ func inline(m *ir.Module) error {
 	return nil
 }
 
-// checkCalls finds functions that call themselves.
-func checkCalls(f *ir.Func, state map[*ir.Func]int) error {
-	const entered, left = 1, 2
-	switch state[f] {
-	case entered:
-		return fmt.Errorf("function %s calls itself; recursion cannot be compiled", f.Name)
-	case left:
-		return nil
+// callLevels fills levels with the number of levels of calls below each function, plus 1.
+//
+// Errors: a function that calls itself.
+func callLevels(f *ir.Func, levels map[*ir.Func]int) (int, error) {
+	const entered = -1
+	switch n := levels[f]; {
+	case n == entered:
+		return 0, fmt.Errorf("function %s calls itself; recursion cannot be compiled", f.Name)
+	case n > 0:
+		return n, nil
 	}
-	state[f] = entered
+	levels[f] = entered
+	highest := 0
 	for _, in := range f.Body {
-		var callee *ir.Func
-		switch in.Op {
-		case ir.OpCall:
-			callee = in.Call
-		case ir.OpScan:
+		callee := in.Call
+		if in.Op == ir.OpScan {
 			callee = in.Scan.Body
-		default:
+		}
+		if callee == nil {
 			continue
 		}
-		if err := checkCalls(callee, state); err != nil {
-			return err
+		n, err := callLevels(callee, levels)
+		if err != nil {
+			return 0, err
 		}
+		highest = max(highest, n)
 	}
-	state[f] = left
-	return nil
+	levels[f] = highest + 1
+	return highest + 1, nil
 }
 
-func inlineFunc(f *ir.Func) {
-	for _, in := range f.Body {
-		if in.Op == ir.OpScan {
-			inlineFunc(in.Scan.Body)
-		}
-	}
-	for slices.ContainsFunc(f.Body, func(in *ir.Instr) bool { return in.Op == ir.OpCall }) {
+func inlineFunc(f *ir.Func, levels map[*ir.Func]int) {
+	for {
 		mergeCalls(f)
+		highest := 0
+		for _, in := range f.Body {
+			if in.Op == ir.OpCall {
+				highest = max(highest, levels[in.Call])
+			}
+		}
+		if highest == 0 {
+			break
+		}
 		var body []*ir.Instr
 		values := substitution{}
 		for _, in := range f.Body {
 			values.args(in)
-			if in.Op != ir.OpCall {
+			if in.Op != ir.OpCall || levels[in.Call] != highest {
 				body = append(body, in)
 				continue
 			}
@@ -91,6 +101,11 @@ func inlineFunc(f *ir.Func) {
 		}
 		values.results(f)
 		f.Body = body
+	}
+	for _, in := range f.Body {
+		if in.Op == ir.OpScan {
+			inlineFunc(in.Scan.Body, levels)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 //
 //   - constants are folded, and reads of tensors that hold one number everywhere become that number;
 //   - guards and guarded reads that the extents of the loops prove lose the guard, quotients that they decide their division;
-//   - reduced indices of extent 1 vanish;
+//   - reduced indices of extent 1 vanish, and a sum over an index that nothing uses is a product with its extent;
 //   - factors that do not depend on reduced indices leave a sum of products of two reads, so that it is a contraction;
 //   - reshapes of reshapes are one, and reshapes and maps that copy their operand are the operand.
 //
@@ -54,7 +54,7 @@ func simplify(m *ir.Module) error {
 
 func simplifyNest(n *ir.Nest, args []*ir.Value) *ir.Nest {
 	n = dropUnitLoops(tidyNest(n))
-	n.Guards = openGuards(n)
+	n.Guards = openGuards(n) // n is a copy since tidyNest
 	n.Body = fold(n.Body.Rewrite(func(e *ir.Expr) *ir.Expr {
 		if e.Leaf != ir.LeafRead {
 			return e
@@ -73,7 +73,33 @@ func simplifyNest(n *ir.Nest, args []*ir.Value) *ir.Nest {
 		}
 		return e
 	}))
+	if n = multiplyUnused(n); len(n.Index) == n.Out && n.Combine == ir.Sum && n.Write == nil {
+		n.Combine = ir.Map
+	}
 	return n
+}
+
+// multiplyUnused replaces the loops of a sum over indices that nothing uses by products with their extents.
+func multiplyUnused(n *ir.Nest) *ir.Nest {
+	if n.Combine != ir.Sum || n.Write != nil || n.Body.DType != tensor.F32 {
+		return n
+	}
+	used := *n
+	used.Index = slices.Clone(n.Index)
+	points := 1
+	for i := n.Out; i < len(n.Index); i++ {
+		extent, ok := n.Index[i].Extent.IsConst()
+		if !ok || n.Body.Uses(i) || slices.ContainsFunc(n.Guards, func(g ir.Guard) bool { return g.E.Uses(i) || g.Limit.Uses(i) }) {
+			continue
+		}
+		points *= extent
+		used.Index[i].Extent = ir.Int(1)
+	}
+	if points == 1 {
+		return n
+	}
+	used.Body = fold(ir.Apply(ir.OpMul, n.Body, ir.F32(float64(points))))
+	return dropUnitLoops(&used)
 }
 
 // uniform reports whether every element of v is the same number that is known now, and which.
