@@ -224,7 +224,7 @@ func (g *generator) read(d tensor.DType) *ir.Expr {
 		if d == tensor.I32 {
 			other = math.Floor(other)
 		} else if d == tensor.Bool {
-			other = math.Abs(math.Floor(other) / 3)
+			other = float64(g.intn(2, "else"))
 		}
 		return ir.ReadElse(d, k, other, ix...)
 	}
@@ -311,6 +311,7 @@ func (g *generator) nest() *ir.Nest {
 	}
 	if n.Combine == ir.Sum && g.chance(40, "scatter") {
 		n.Out = 0
+		size := 1
 		n.Write = []ir.Affine{}
 		n.Shape = []ir.Affine{}
 		for range 1 + g.intn(3, "rank") {
@@ -319,6 +320,10 @@ func (g *generator) nest() *ir.Nest {
 				at, k := g.inside(g.affine(0))
 				a = ir.LoadIndex(&ir.Read{Operand: g.add(g.fill(tensor.I32, 0, m-1, 1, k)), Index: []ir.Affine{at}})
 			}
+			if size*m > 1<<16 {
+				a, m = ir.Int(0), 1
+			}
+			size *= m
 			n.Write, n.Shape = append(n.Write, a), append(n.Shape, ir.Int(m))
 		}
 	}

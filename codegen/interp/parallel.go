@@ -11,7 +11,17 @@ const smallWork = 20_000
 // team runs the jobs of one nest on a bounded number of goroutines. What the jobs are depends on the nest's shape only, never on the
 // number of threads, and no two jobs write the same element, so the bits of a result do not depend on it either.
 type team[F float] struct {
-	workers []*worker[F]
+	workers  []*worker[F]
+	packed   []F // scratch: a packed matrix
+	partials []F // scratch: partial products
+}
+
+// grow returns n elements of scratch memory.
+func (t *team[F]) grow(scratch *[]F, n int) []F {
+	if cap(*scratch) < n {
+		*scratch = make([]F, n)
+	}
+	return (*scratch)[:n]
 }
 
 func newTeam[F float](threads int) *team[F] {
