@@ -435,3 +435,35 @@ func TestLoadImage(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestOnlyGoodImagesAreMeasured(t *testing.T) {
+	ds := open(t, ImageFolderConfig{ImageSpec: tiny, Train: brokenFolder(t)})
+	for name, src := range map[string]Source{"folder": ds.Train, "subset": Subset(ds.Train, []int32{0, 1, 2, 3, 4, 5})} {
+		// Batches of 2 from a/1, a/2 (broken), a/3, b/4, b/5, b/6 (broken); of 1, so that one is empty; and one of all.
+		for batch, want := range map[int][][]int32{2: {{0}, {2, 3}, {4}}, 1: {{0}, nil, {2}, {3}, {4}, nil}, 6: {{0, 2, 3, 4}}} {
+			var got [][]int32
+			for _, s := range take(t, load(t, src, Options{Batch: batch, OnlyGood: true}), 10) {
+				got = append(got, s.Examples)
+				if len(s.Y) != len(s.Examples) || s.Shape[0] != len(s.Examples) {
+					t.Errorf("%s: %d examples with the shape %v and %d labels", name, len(s.Examples), s.Shape, len(s.Y))
+				}
+				for row, i := range s.Examples {
+					if shade := float32([]int{1, 0, 3, 4, 5}[i]); s.X[row*len(s.X)/len(s.Y)] != shade {
+						t.Errorf("%s, batches of %d: example %d has not the shade %v", name, batch, i, shade)
+					}
+					if s.Y[row] != min(i/3, 1) {
+						t.Errorf("%s, batches of %d: example %d has label %d", name, batch, i, s.Y[row])
+					}
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s, batches of %d: %s", name, batch, diff)
+			}
+		}
+	}
+	fatal := open(t, ImageFolderConfig{ImageSpec: tiny, Train: ds.Train.(*imageSource).root, OnCorrupt: Skip})
+	fatal.Train.(*imageSource).fail = true
+	if _, err := load(t, fatal.Train, Options{Batch: 6, OnlyGood: true}).Next(); err == nil || !strings.Contains(err.Error(), "broken image") {
+		t.Errorf("on_corrupt: fail gives %v", err)
+	}
+}

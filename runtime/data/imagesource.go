@@ -52,15 +52,36 @@ func (s *imageSource) At(i int, dst []*tensor.Tensor, row int) error {
 		j := (i + k) % len(s.files)
 		pix, err := s.load(j)
 		if err == nil {
-			writeBytes(dst[0], row, pix)
-			dst[1].I32[row] = s.files[j].label
+			s.write(j, pix, dst, row)
 			return nil
 		}
 		if s.fail {
-			return fmt.Errorf("broken image %s: %w", filepath.Join(s.root, filepath.FromSlash(s.files[j].path)), err)
+			return s.fatal(j, err)
 		}
 	}
 	return fmt.Errorf("%s: none of %s can be read; the first is %s", s.root, plural(len(s.files), "image", "images"), s.Skipped()[len(s.unlisted)])
+}
+
+// AtOnly writes image i, or returns ErrBroken.
+func (s *imageSource) AtOnly(i int, dst []*tensor.Tensor, row int) error {
+	pix, err := s.load(i)
+	switch {
+	case err == nil:
+		s.write(i, pix, dst, row)
+		return nil
+	case s.fail:
+		return s.fatal(i, err)
+	}
+	return ErrBroken
+}
+
+func (s *imageSource) write(i int, pix []byte, dst []*tensor.Tensor, row int) {
+	writeBytes(dst[0], row, pix)
+	dst[1].I32[row] = s.files[i].label
+}
+
+func (s *imageSource) fatal(i int, err error) error {
+	return fmt.Errorf("broken image %s: %w", filepath.Join(s.root, filepath.FromSlash(s.files[i].path)), err)
 }
 
 // load returns the resized pixels of file i.

@@ -2,6 +2,7 @@ package data
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -21,6 +22,9 @@ type Options struct {
 	Seed    uint64
 	// Repeat goes on with the next pass after the last batch of one; otherwise the loader ends there with io.EOF.
 	Repeat bool
+	// OnlyGood leaves out the examples that the source finds broken, where it would put others in their places. A batch then has
+	// fewer examples, or none, and a pass visits each good one once: what measures needs that.
+	OnlyGood bool
 	// Prefetch is the number of batches read ahead; 2 if it is 0.
 	Prefetch int
 	// Workers is the number of goroutines that read examples; the number of processors if it is 0. It never changes the batches.
@@ -43,8 +47,9 @@ type Batch struct {
 	released atomic.Bool
 
 	mu      sync.Mutex
-	left    int // chunks not read yet
-	failRow int // of err; the lowest one, so that the message does not depend on timing
+	left    int    // chunks not read yet
+	broken  []bool // by row, under OnlyGood; nil while there is none
+	failRow int    // of err; the lowest one, so that the message does not depend on timing
 	err     error
 	done    chan struct{}
 }
@@ -178,7 +183,29 @@ func (l *Loader) next() (*Batch, error) {
 	if b.err != nil {
 		return nil, fmt.Errorf("batch %d of pass %d: %w", b.Index+1, b.Pass+1, b.err)
 	}
+	b.closeRanks()
 	return b, nil
+}
+
+// closeRanks takes the broken rows out of the batch.
+func (b *Batch) closeRanks() {
+	if b.broken == nil {
+		return
+	}
+	var good []int32
+	for row, example := range b.Examples {
+		if b.broken[row] {
+			continue
+		}
+		for _, t := range b.Tensors {
+			copyRow(t, len(good), t, row)
+		}
+		good = append(good, example)
+	}
+	b.Examples = good
+	for i, t := range b.Tensors {
+		b.Tensors[i] = firstRows(t, len(good))
+	}
 }
 
 // atEnd tells a pass that is over from a dispatcher that gave up.
@@ -302,11 +329,32 @@ func (l *Loader) read(c chunk) (int, error) {
 		if err := l.ctx.Err(); err != nil {
 			return row, err
 		}
-		if err := l.src.At(int(c.batch.Examples[row]), c.batch.Tensors, row); err != nil {
+		err := l.readAt(int(c.batch.Examples[row]), c.batch.Tensors, row)
+		switch {
+		case l.opt.OnlyGood && errors.Is(err, ErrBroken):
+			c.batch.leaveOut(row)
+		case err != nil:
 			return row, err
 		}
 	}
 	return 0, nil
+}
+
+func (l *Loader) readAt(i int, dst []*tensor.Tensor, row int) error {
+	if r, ok := l.src.(Replacer); ok && l.opt.OnlyGood {
+		return r.AtOnly(i, dst, row)
+	}
+	return l.src.At(i, dst, row)
+}
+
+// leaveOut marks a row as broken.
+func (b *Batch) leaveOut(row int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.broken == nil {
+		b.broken = make([]bool, len(b.Examples))
+	}
+	b.broken[row] = true
 }
 
 // finish records the end of one chunk; the last one makes the batch ready.

@@ -81,6 +81,13 @@ func (s *subset) At(i int, dst []*tensor.Tensor, row int) error {
 	return s.Source.At(int(s.indices[i]), dst, row)
 }
 
+func (s *subset) AtOnly(i int, dst []*tensor.Tensor, row int) error {
+	if r, ok := s.Source.(Replacer); ok {
+		return r.AtOnly(int(s.indices[i]), dst, row)
+	}
+	return s.At(i, dst, row)
+}
+
 func (s *subset) Skipped() []string {
 	if r, ok := s.Source.(SkipReporter); ok {
 		return r.Skipped()

@@ -5,6 +5,7 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -37,6 +38,15 @@ type Source interface {
 type SkipReporter interface {
 	// Skipped returns one line per broken example met so far, its name and what is wrong with it, in the source's order.
 	Skipped() []string
+}
+
+// ErrBroken says that an example is broken and was passed over.
+var ErrBroken = errors.New("broken example")
+
+// Replacer is a Source whose At writes another example in the place of a broken one, which keeps the batches of training full.
+type Replacer interface {
+	// AtOnly is At without the other example: where At would write one, it returns ErrBroken.
+	AtOnly(i int, dst []*tensor.Tensor, row int) error
 }
 
 // Split holds the sources of one data set by what they are for; any of them may be nil.

@@ -14,7 +14,8 @@ import (
 // EvalOptions say how much of a split is measured.
 type EvalOptions struct {
 	// Steps is the number of batches. 0 visits each example once, the last batch being smaller; otherwise the examples are
-	// visited in an order chosen by Seed, over and over as Keras's generators do until there are enough batches.
+	// visited in an order chosen by Seed, over and over as Keras's generators do until there are enough batches. Broken examples
+	// are left out either way.
 	Steps int
 	// Batch is the number of examples of a batch; the train's if it is 0.
 	Batch int
@@ -26,9 +27,9 @@ type EvalOptions struct {
 }
 
 // Evaluate measures the loss and the metrics of t on a split and changes nothing. The values are averages over the examples,
-// by name ("loss", "accuracy"); n is the number of examples visited.
+// by name ("loss", "accuracy"); n is the number of examples visited, each as often as it was.
 //
-// Errors: what the data or the program says; the context's error.
+// Errors: what the data or the program says, also if all examples are broken; the context's error.
 func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *plan.Train, split data.Source, opt EvalOptions) (values map[string]float64, n int, err error) {
 	if split == nil {
 		return nil, 0, errors.New("there is no data in this split to evaluate on")
@@ -43,7 +44,7 @@ func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *pla
 	opt.at.seed = opt.Seed
 	// The first classes come first in most sources: part of a pass in their order would tell little.
 	loader, err := data.NewLoader(ctx, split, data.Options{
-		Batch: opt.Batch, Repeat: opt.Steps > 0, Shuffle: opt.Steps > 0, Seed: uint64(opt.Seed),
+		Batch: opt.Batch, Repeat: opt.Steps > 0, Shuffle: opt.Steps > 0, Seed: uint64(opt.Seed), OnlyGood: true,
 	})
 	if err != nil {
 		return nil, 0, err
@@ -62,20 +63,36 @@ func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *pla
 		if err != nil {
 			return nil, 0, err
 		}
-		results, err := fn.call(b.Tensors, opt.at)
-		if err != nil {
-			return nil, 0, fmt.Errorf("batch %d: %w", done+1, err)
-		}
-		sums.add(results, b.Len())
 		examples := b.Len()
+		if examples > 0 {
+			results, err := fn.call(b.Tensors, opt.at)
+			if err != nil {
+				return nil, 0, fmt.Errorf("batch %d: %w", done+1, err)
+			}
+			sums.add(results, examples)
+		}
 		b.Release()
 		if opt.Progress != nil {
 			opt.Progress(done+1, steps, examples)
 		}
 	}
+	if sums.examples == 0 {
+		return nil, 0, noneGood(split)
+	}
 	values = map[string]float64{}
 	sums.into(values, "")
 	return values, sums.examples, nil
+}
+
+// noneGood says that there was nothing to measure.
+func noneGood(split data.Source) error {
+	err := fmt.Errorf("none of the %d examples can be read", split.Len())
+	if s, ok := split.(data.SkipReporter); ok {
+		if lines := s.Skipped(); len(lines) > 0 {
+			err = fmt.Errorf("%w; the first: %s", err, lines[0])
+		}
+	}
+	return err
 }
 
 // batchOf returns the number of examples of a full batch of t.
