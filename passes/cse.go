@@ -1,6 +1,7 @@
 package passes
 
 import (
+	"math"
 	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -87,7 +88,7 @@ func equalTensors(a, b *tensor.Tensor) bool {
 		return false
 	}
 	for i := range a.Len() {
-		if a.At(i) != b.At(i) {
+		if math.Float64bits(a.At(i)) != math.Float64bits(b.At(i)) { // −0 is not 0, and not-a-number is itself
 			return false
 		}
 	}

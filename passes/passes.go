@@ -99,8 +99,8 @@ func Run(m *ir.Module, opts Options) error {
 		}
 		elapsed := time.Since(start)
 		if !opts.SkipVerify {
-			if err := verify(m); err != nil {
-				return fmt.Errorf("BUG: after pass %s: %w\n%s", name, err, text(m))
+			if err := ir.Verify(m); err != nil {
+				return fmt.Errorf("BUG: after pass %s: %w\n%s", name, err, ir.Print(m))
 			}
 		}
 		if opts.Observe != nil {
