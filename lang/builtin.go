@@ -362,7 +362,7 @@ func gradient(f *frame, site *callSite) value {
 		f.errorf(site.args[1].node.Span(), diag.TypeMismatch, "a gradient is with respect to a named value or a parameter, not %s", describe(vs[1]))
 		return poison{}
 	}
-	v := f.values[operand]
+	v := f.local(operand)
 	lead := f.leadOf(x)
 	loss := f.total(e)
 	if f.usesBatch(e) && len(lead) == 0 && !f.oneExample() {
@@ -393,7 +393,7 @@ func (f *frame) total(e *array) *ir.Value {
 	if !f.usesBatch(e) {
 		return f.shared(e)
 	}
-	return f.values[f.mustStored(f.reduce(ir.Sum, e.body, nil, []int{f.batch.id}))]
+	return f.local(f.mustStored(f.reduce(ir.Sum, e.body, nil, []int{f.batch.id})))
 }
 
 func (f *frame) mustStored(a *array) int {
@@ -555,12 +555,17 @@ func (f *frame) draw(site *callSite, op ir.Op, dims []ir.Affine) *array {
 	if f.batch != nil {
 		step = f.scalarParam("step")
 	}
-	out.body = ir.Apply(op, f.scalarParam("seed"), ir.Const(tensor.I32, float64(int32(hash.Sum32()))), step, ir.IndexValue(counter))
+	out.body = ir.Apply(op, f.scalarParam("seed"), f.roundKey(int32(hash.Sum32())), step, ir.IndexValue(counter))
 	return f.store(out)
 }
 
 // scalarParam is the function's i32 parameter of that name, which is added when it is first used.
 func (f *frame) scalarParam(name string) *ir.Expr {
+	if f.scan != nil {
+		outer := *f
+		outer.function = f.scan.outer
+		return outer.scalarParam(name)
+	}
 	for _, p := range f.b.Func.Params {
 		if p.Name == name {
 			return ir.ReadOf(tensor.I32, f.operand(p))

@@ -72,7 +72,7 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 		return nil, list
 	}
 	e := &elaborator{
-		options: options, diags: list, module: ir.NewModule(), number: map[*ir.Value]int{},
+		options: options, diags: list, module: ir.NewModule(), number: map[*ir.Value]int{}, owner: map[*ir.Value]*ir.Builder{},
 		universe: newUniverse(),
 	}
 	e.plan = &plan.Program{File: src.Name, Module: e.module, Init: "init"}
@@ -81,8 +81,7 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 		e.declare(t, e.std)
 	}
 	e.globals = newScope(e.std)
-	e.checkNames(tree)
-	if e.diags.HasErrors() {
+	if tree = e.checkNames(tree); tree == nil {
 		e.diags.Sort()
 		return nil, e.diags
 	}

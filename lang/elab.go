@@ -26,6 +26,7 @@ type elaborator struct {
 	axes   []*axis     // by number
 	values []*ir.Value // by operand number, see operand
 	number map[*ir.Value]int
+	owner  map[*ir.Value]*ir.Builder // of the function that a value belongs to
 
 	init      *function // gives cells their first values
 	instances []*instance
@@ -48,6 +49,7 @@ type function struct {
 	slots map[string]*ir.Cell // the body of an optimiser: its state and the weight, by name
 
 	recording *modelValue // the model whose layers are noted, if any
+	scan      *scanBody   // set in the body of a scan
 }
 
 // frame is where an expression is evaluated.
@@ -103,14 +105,39 @@ func (e *elaborator) newAxes(dims []ir.Affine) []int {
 }
 
 // operand returns the number by which pending bodies refer to v.
-func (e *elaborator) operand(v *ir.Value) int {
-	if n, ok := e.number[v]; ok {
+func (f *frame) operand(v *ir.Value) int {
+	if n, ok := f.number[v]; ok {
 		return n
 	}
-	n := len(e.values)
-	e.values = append(e.values, v)
-	e.number[v] = n
+	n := len(f.values)
+	f.elaborator.values = append(f.values, v)
+	f.number[v] = n
+	f.owner[v] = f.b
 	return n
+}
+
+// local returns the value with that operand number inside the function being built. The body of a scan takes values of the function
+// around it as parameters.
+func (f *frame) local(operand int) *ir.Value {
+	v := f.values[operand]
+	if f.owner[v] == f.b {
+		return v
+	}
+	if f.scan == nil {
+		d := f.errorf(f.user, diag.NotConstant, "this depends on values that are known only later, when examples are at hand")
+		d.Fix = "use numbers, options and initialisers here"
+		return f.b.Param("", v.Type) // never run
+	}
+	if p := f.scan.captured[v]; p != nil {
+		return p
+	}
+	outer := *f
+	outer.function = f.scan.outer
+	f.scan.captures = append(f.scan.captures, outer.local(operand))
+	p := f.b.Param(v.Name, v.Type)
+	f.scan.captured[v] = p
+	f.operand(p)
+	return p
 }
 
 // with returns a copy of f for a nested scope.
@@ -226,7 +253,7 @@ func (f *frame) value(a *array, lead ...*axis) *ir.Value {
 			}
 		}
 		if same {
-			return f.values[op]
+			return f.local(op)
 		}
 	}
 	return f.nest(ir.Map, lead, a.own, nil, a.body)
@@ -289,7 +316,7 @@ func (f *frame) nest(c ir.Combine, outer []*axis, own, reduced []int, body *ir.E
 		if !ok {
 			k = len(args)
 			operands[operand] = k
-			args = append(args, f.values[operand])
+			args = append(args, f.local(operand))
 		}
 		return k
 	}

@@ -79,7 +79,7 @@ func (f *frame) eval(n syntax.Expr) value {
 		f.expect = expected
 		return f.block(n.Body)
 	case *syntax.Scan:
-		return f.unsupported(n, "scan")
+		return f.scanExpr(n)
 	case *syntax.Ellipsis:
 		f.errorf(n.Span(), diag.Misplaced, "`...` stands for dimensions and can be used only inside index brackets")
 		return poison{}

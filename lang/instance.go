@@ -151,6 +151,11 @@ func (i *instance) allCells() []*ir.Cell {
 
 // readCell is the current value of a cell.
 func (f *frame) readCell(c *ir.Cell) *array {
+	if f.scan != nil { // read once, outside the loop
+		outer := *f
+		outer.function = f.scan.outer
+		return outer.readCell(c)
+	}
 	v := f.cells[c]
 	if v == nil {
 		v = f.b.Read(c)
@@ -274,6 +279,15 @@ func (f *frame) assign(s *syntax.Assign) {
 	v := f.eval(s.Value)
 	f.enter(s)
 	name, ok := s.Target.(*syntax.Name)
+	if ok && f.scan != nil {
+		if c := f.scan.carried[name.Name]; c != nil {
+			f.assignCarried(s, name.Name, c, v)
+			return
+		}
+		d := f.errorf(s.Target.Span(), diag.Misplaced, "`%s` cannot be assigned to in this scan", name.Name)
+		d.Fix = "name it after `with`: scan … with " + name.Name + " = …"
+		return
+	}
 	if !ok || f.inst == nil || f.inst.cells[name.Name] == nil {
 		if f.slots == nil || !ok || f.slots[name.Name] == nil {
 			d := f.errorf(s.Target.Span(), diag.Misplaced, "`%s` cannot be assigned to", snippet(s.Target, "this"))

@@ -53,7 +53,7 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
 	f.enter(m)
 	weights := make([]*ir.Value, len(updates))
 	for i, u := range updates {
-		weights[i] = f.values[f.mustStored(f.readCell(u.cell))]
+		weights[i] = f.local(f.mustStored(f.readCell(u.cell)))
 	}
 	grads := f.b.Grad(f.shared(loss), weights...)
 	counters := map[string]*array{}
