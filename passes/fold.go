@@ -60,8 +60,8 @@ func foldNode(e *ir.Expr) *ir.Expr {
 	return e
 }
 
-// evaluate returns the value of an op on constants, in its type's precision. Whole numbers that leave the range of an i32 are
-// left to the backends, which agree on them.
+// evaluate returns the value of an op on constants. An f32 is not rounded here, since the working precision is the
+// backend's choice. Whole numbers that leave the range of an i32 are left to the backends, which agree on them.
 func evaluate(e *ir.Expr) (float64, bool) {
 	x := make([]float64, len(e.Args))
 	for i, a := range e.Args {
@@ -80,9 +80,7 @@ func evaluate(e *ir.Expr) (float64, bool) {
 	}
 	v := f(x)
 	switch e.DType {
-	case tensor.F32:
-		return float64(float32(v)), true
-	case tensor.Bool:
+	case tensor.F32, tensor.Bool:
 		return v, true
 	}
 	if v != math.Trunc(v) || math.Abs(v) > math.MaxInt32 { // also what is no number: divisions round down, by zero give 0

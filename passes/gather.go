@@ -343,8 +343,11 @@ func (s *system) build(args []*ir.Value) *ir.Nest {
 	return n
 }
 
-// unique returns name, or name with a number if an index has it already.
+// unique returns name, or name with a number if an index has it already; the printer names what has no name.
 func unique(name string, taken []ir.Index) string {
+	if name == "" {
+		return ""
+	}
 	for candidate, k := name, 1; ; k++ {
 		if !slices.ContainsFunc(taken, func(x ir.Index) bool { return x.Name == candidate }) {
 			return candidate
