@@ -88,10 +88,10 @@ layer L(units: int)(x: f32[h, units2], L: f32) -> f32[h] {
 				"2:9 \"units\" duplicate-name: `units` is the name of an option already; 1:8 \"units\" the option `units`; help: give one of them another name",
 				"2:40 \"L\" duplicate-name: `L` is the name of a layer already; 2:7 \"L\" the layer `L`; help: give one of them another name",
 				"3:9 \"h\" duplicate-name: `h` is the name of a dimension already; 2:28 \"h\" the dimension `h`; help: give one of them another name",
-				"4:14 \"h\" duplicate-name: `h` is the name of a dimension already; 2:28 \"h\" the dimension `h`; help: give one of them another name",
+				"4:14 \"h\" duplicate-name: `h` is the name of a value already; 3:9 \"h\" the value `h`; help: give one of them another name",
 				"5:9 \"y\" duplicate-name: `y` has a value already, and it cannot be given another one; 4:9 \"y\" the value `y`; help: give the new value a name of its own",
 				"6:24 \"i\" duplicate-name: `i` is the name of an index already; 6:17 \"i\" the index `i`; help: give one of them another name",
-				"7:11 \"y\" duplicate-name: `y` is the name of a value already; 4:9 \"y\" the value `y`; help: give one of them another name",
+				"7:11 \"y\" duplicate-name: `y` is the name of a value already; 5:9 \"y\" the value `y`; help: give one of them another name",
 			},
 		},
 		{
