@@ -3,6 +3,7 @@ package ir
 import (
 	"cmp"
 	"fmt"
+	"math"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
 )
@@ -225,7 +226,7 @@ func (r *Read) rewrite(f func(Atom) (Affine, bool)) *Read {
 func CompareExprs(a, b *Expr) int {
 	if c := cmp.Or(
 		cmp.Compare(a.Leaf, b.Leaf), cmp.Compare(a.Op, b.Op), cmp.Compare(a.DType, b.DType),
-		cmp.Compare(a.Value, b.Value), cmp.Compare(len(a.Args), len(b.Args)),
+		compareNumbers(a.Value, b.Value), cmp.Compare(len(a.Args), len(b.Args)),
 	); c != 0 {
 		return c
 	}
@@ -243,6 +244,15 @@ func CompareExprs(a, b *Expr) int {
 	return 0
 }
 
+// compareNumbers orders numbers, and −0 before 0: these are different literals.
+func compareNumbers(a, b float64) int {
+	sign := func(v float64) int { return int(math.Float64bits(v) >> 63) }
+	if c := cmp.Compare(a, b); c != 0 || a != 0 {
+		return c
+	}
+	return sign(b) - sign(a)
+}
+
 func compareReads(a, b *Read) int {
 	guarded := func(r *Read) int {
 		if r.Guarded {
@@ -252,7 +262,7 @@ func compareReads(a, b *Read) int {
 	}
 	if c := cmp.Or(
 		cmp.Compare(a.Operand, b.Operand), cmp.Compare(len(a.Index), len(b.Index)),
-		cmp.Compare(guarded(a), guarded(b)), cmp.Compare(a.Else, b.Else),
+		cmp.Compare(guarded(a), guarded(b)), compareNumbers(a.Else, b.Else),
 	); c != 0 {
 		return c
 	}

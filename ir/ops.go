@@ -158,101 +158,175 @@ var table = [opCount]Row{
 	OpGrad:    {Name: "grad", Class: ClassRegion, Sig: "(f32[], f32[…]…) -> f32[…]…", Doc: "is the gradient of its first operand with respect to each of the others"},
 	OpScan:    {Name: "scan", Class: ClassRegion, Doc: "runs its body once for each step of a sequence, with carried values"},
 
-	OpAdd: {Name: "add", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a + b",
-		Eval: func(x []float64) float64 { return x[0] + x[1] }, Grad: []string{"dz", "dz"}},
-	OpSub: {Name: "sub", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a − b",
-		Eval: func(x []float64) float64 { return x[0] - x[1] }, Grad: []string{"dz", "neg(dz)"}},
-	OpMul: {Name: "mul", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a · b",
-		Eval: func(x []float64) float64 { return x[0] * x[1] }, Grad: []string{"mul(dz, b)", "mul(dz, a)"}},
-	OpDiv: {Name: "div", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a / b; rounds down for i32, and is 0 where b is 0 there",
-		Eval: func(x []float64) float64 { return x[0] / x[1] }, Grad: []string{"div(dz, b)", "neg(div(mul(dz, z), b))"}},
-	OpMod: {Name: "mod", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a − b·⌊a/b⌋; 0 for i32 where b is 0",
-		Eval: func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, Grad: []string{"dz", "neg(mul(dz, floor(div(a, b))))"}},
-	OpPow: {Name: "pow", Class: ClassScalar, Sig: "(f32, f32) -> f32", Params: []string{"a", "b"}, Doc: "a to the power b",
+	OpAdd: {
+		Name: "add", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a + b",
+		Eval: func(x []float64) float64 { return x[0] + x[1] }, Grad: []string{"dz", "dz"},
+	},
+	OpSub: {
+		Name: "sub", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a − b",
+		Eval: func(x []float64) float64 { return x[0] - x[1] }, Grad: []string{"dz", "neg(dz)"},
+	},
+	OpMul: {
+		Name: "mul", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a · b",
+		Eval: func(x []float64) float64 { return x[0] * x[1] }, Grad: []string{"mul(dz, b)", "mul(dz, a)"},
+	},
+	OpDiv: {
+		Name: "div", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a / b; rounds down for i32, and is 0 where b is 0 there",
+		Eval: func(x []float64) float64 { return x[0] / x[1] }, Grad: []string{"div(dz, b)", "neg(div(mul(dz, z), b))"},
+	},
+	OpMod: {
+		Name: "mod", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "a − b·⌊a/b⌋; 0 for i32 where b is 0",
+		Eval: func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, Grad: []string{"dz", "neg(mul(dz, floor(div(a, b))))"},
+	},
+	OpPow: {
+		Name: "pow", Class: ClassScalar, Sig: "(f32, f32) -> f32", Params: []string{"a", "b"}, Doc: "a to the power b",
 		Eval: func(x []float64) float64 { return math.Pow(x[0], x[1]) },
-		Grad: []string{"select(equal(b, 0), 0, mul(dz, mul(b, pow(a, sub(b, 1)))))", "select(less(0, a), mul(dz, mul(z, log(select(less(0, a), a, 1)))), 0)"}},
-	OpMin: {Name: "min", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "the lesser; a not-a-number wins; on a tie the gradient goes to a",
+		Grad: []string{"select(equal(b, 0), 0, mul(dz, mul(b, pow(a, sub(b, 1)))))", "select(less(0, a), mul(dz, mul(z, log(select(less(0, a), a, 1)))), 0)"},
+	},
+	OpMin: {
+		Name: "min", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "the lesser; a not-a-number wins; on a tie the gradient goes to a",
 		Eval: func(x []float64) float64 { return math.Min(x[0], x[1]) },
-		Grad: []string{"select(less_equal(a, b), dz, 0)", "select(less_equal(a, b), 0, dz)"}},
-	OpMax: {Name: "max", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "the greater; a not-a-number wins; on a tie the gradient goes to a",
+		Grad: []string{"select(less_equal(a, b), dz, 0)", "select(less_equal(a, b), 0, dz)"},
+	},
+	OpMax: {
+		Name: "max", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "the greater; a not-a-number wins; on a tie the gradient goes to a",
 		Eval: func(x []float64) float64 { return math.Max(x[0], x[1]) },
-		Grad: []string{"select(less_equal(b, a), dz, 0)", "select(less_equal(b, a), 0, dz)"}},
-	OpNeg: {Name: "neg", Class: ClassScalar, Sig: "(T) -> T", Params: []string{"a"}, Doc: "−a",
-		Eval: func(x []float64) float64 { return -x[0] }, Grad: []string{"neg(dz)"}},
-	OpAbs: {Name: "abs", Class: ClassScalar, Sig: "(T) -> T", Params: []string{"a"}, Doc: "|a|; its gradient is 0 at 0",
-		Eval: unary(math.Abs), Grad: []string{"mul(dz, sign(a))"}},
-	OpSign: {Name: "sign", Class: ClassScalar, Sig: "(T) -> T", Params: []string{"a"}, Doc: "−1, 0 or 1",
+		Grad: []string{"select(less_equal(b, a), dz, 0)", "select(less_equal(b, a), 0, dz)"},
+	},
+	OpNeg: {
+		Name: "neg", Class: ClassScalar, Sig: "(T) -> T", Params: []string{"a"}, Doc: "−a",
+		Eval: func(x []float64) float64 { return -x[0] }, Grad: []string{"neg(dz)"},
+	},
+	OpAbs: {
+		Name: "abs", Class: ClassScalar, Sig: "(T) -> T", Params: []string{"a"}, Doc: "|a|; its gradient is 0 at 0",
+		Eval: unary(math.Abs), Grad: []string{"mul(dz, sign(a))"},
+	},
+	OpSign: {
+		Name: "sign", Class: ClassScalar, Sig: "(T) -> T", Params: []string{"a"}, Doc: "−1, 0 or 1",
 		Eval: unary(func(a float64) float64 {
 			if a != a {
 				return a
 			}
 			return truth(a > 0) - truth(a < 0)
-		}), Grad: []string{"0"}},
-	OpFloor: {Name: "floor", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the greatest whole number not above a",
-		Eval: unary(math.Floor), Grad: []string{"0"}},
-	OpExp: {Name: "exp", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "e to the power a",
-		Eval: unary(math.Exp), Grad: []string{"mul(dz, z)"}},
-	OpLog: {Name: "log", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the natural logarithm",
-		Eval: unary(math.Log), Grad: []string{"div(dz, a)"}},
-	OpLog1p: {Name: "log1p", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "log(1 + a), exact for small a",
-		Eval: unary(math.Log1p), Grad: []string{"div(dz, add(a, 1))"}},
-	OpExpm1: {Name: "expm1", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "exp(a) − 1, exact for small a",
-		Eval: unary(math.Expm1), Grad: []string{"mul(dz, add(z, 1))"}},
-	OpSqrt: {Name: "sqrt", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the square root",
-		Eval: unary(math.Sqrt), Grad: []string{"div(mul(dz, 0.5), z)"}},
-	OpSquare: {Name: "square", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "a · a",
-		Expr: "mul(a, a)", Grad: []string{"mul(dz, mul(2, a))"}},
-	OpSin: {Name: "sin", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the sine of a in radians",
-		Eval: unary(math.Sin), Grad: []string{"mul(dz, cos(a))"}},
-	OpCos: {Name: "cos", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the cosine of a in radians",
-		Eval: unary(math.Cos), Grad: []string{"neg(mul(dz, sin(a)))"}},
-	OpTanh: {Name: "tanh", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the hyperbolic tangent",
-		Eval: unary(math.Tanh), Grad: []string{"mul(dz, sub(1, mul(z, z)))"}},
-	OpErf: {Name: "erf", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the error function",
-		Eval: unary(math.Erf), Grad: []string{"mul(dz, mul(1.1283791670955126, exp(neg(mul(a, a)))))"}},
-	OpSigmoid: {Name: "sigmoid", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "1 / (1 + exp(−a))",
-		Expr: "div(1, add(1, exp(neg(a))))", Grad: []string{"mul(dz, mul(z, sub(1, z)))"}},
-	OpRelu: {Name: "relu", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "max(a, 0); its gradient is 0 at 0",
-		Expr: "max(a, 0)", Grad: []string{"select(less(0, a), dz, 0)"}},
-	OpLess: {Name: "less", Class: ClassScalar, Sig: "(T, T) -> bool", Params: []string{"a", "b"}, Doc: "a < b",
-		Eval: func(x []float64) float64 { return truth(x[0] < x[1]) }, Grad: []string{"0", "0"}},
-	OpLessEqual: {Name: "less_equal", Class: ClassScalar, Sig: "(T, T) -> bool", Params: []string{"a", "b"}, Doc: "a ≤ b",
-		Eval: func(x []float64) float64 { return truth(x[0] <= x[1]) }, Grad: []string{"0", "0"}},
-	OpEqual: {Name: "equal", Class: ClassScalar, Sig: "(A, A) -> bool", Params: []string{"a", "b"}, Doc: "a = b",
-		Eval: func(x []float64) float64 { return truth(x[0] == x[1]) }, Grad: []string{"0", "0"}},
-	OpNotEqual: {Name: "not_equal", Class: ClassScalar, Sig: "(A, A) -> bool", Params: []string{"a", "b"}, Doc: "a ≠ b",
-		Eval: func(x []float64) float64 { return truth(x[0] != x[1]) }, Grad: []string{"0", "0"}},
-	OpAnd: {Name: "and", Class: ClassScalar, Sig: "(bool, bool) -> bool", Params: []string{"a", "b"}, Doc: "both",
-		Eval: func(x []float64) float64 { return truth(x[0] != 0 && x[1] != 0) }, Grad: []string{"0", "0"}},
-	OpOr: {Name: "or", Class: ClassScalar, Sig: "(bool, bool) -> bool", Params: []string{"a", "b"}, Doc: "at least one",
-		Eval: func(x []float64) float64 { return truth(x[0] != 0 || x[1] != 0) }, Grad: []string{"0", "0"}},
-	OpNot: {Name: "not", Class: ClassScalar, Sig: "(bool) -> bool", Params: []string{"a"}, Doc: "the opposite",
-		Eval: func(x []float64) float64 { return truth(x[0] == 0) }, Grad: []string{"0"}},
-	OpSelect: {Name: "select", Class: ClassScalar, Sig: "(bool, A, A) -> A", Params: []string{"c", "a", "b"}, Doc: "a where c, else b; the side not chosen has no influence, whatever its value, and no gradient",
+		}), Grad: []string{"0"},
+	},
+	OpFloor: {
+		Name: "floor", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the greatest whole number not above a",
+		Eval: unary(math.Floor), Grad: []string{"0"},
+	},
+	OpExp: {
+		Name: "exp", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "e to the power a",
+		Eval: unary(math.Exp), Grad: []string{"mul(dz, z)"},
+	},
+	OpLog: {
+		Name: "log", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the natural logarithm",
+		Eval: unary(math.Log), Grad: []string{"div(dz, a)"},
+	},
+	OpLog1p: {
+		Name: "log1p", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "log(1 + a), exact for small a",
+		Eval: unary(math.Log1p), Grad: []string{"div(dz, add(a, 1))"},
+	},
+	OpExpm1: {
+		Name: "expm1", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "exp(a) − 1, exact for small a",
+		Eval: unary(math.Expm1), Grad: []string{"mul(dz, add(z, 1))"},
+	},
+	OpSqrt: {
+		Name: "sqrt", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the square root",
+		Eval: unary(math.Sqrt), Grad: []string{"div(mul(dz, 0.5), z)"},
+	},
+	OpSquare: {
+		Name: "square", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "a · a",
+		Expr: "mul(a, a)", Grad: []string{"mul(dz, mul(2, a))"},
+	},
+	OpSin: {
+		Name: "sin", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the sine of a in radians",
+		Eval: unary(math.Sin), Grad: []string{"mul(dz, cos(a))"},
+	},
+	OpCos: {
+		Name: "cos", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the cosine of a in radians",
+		Eval: unary(math.Cos), Grad: []string{"neg(mul(dz, sin(a)))"},
+	},
+	OpTanh: {
+		Name: "tanh", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the hyperbolic tangent",
+		Eval: unary(math.Tanh), Grad: []string{"mul(dz, sub(1, mul(z, z)))"},
+	},
+	OpErf: {
+		Name: "erf", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "the error function",
+		Eval: unary(math.Erf), Grad: []string{"mul(dz, mul(1.1283791670955126, exp(neg(mul(a, a)))))"},
+	},
+	OpSigmoid: {
+		Name: "sigmoid", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "1 / (1 + exp(−a))",
+		Expr: "div(1, add(1, exp(neg(a))))", Grad: []string{"mul(dz, mul(z, sub(1, z)))"},
+	},
+	OpRelu: {
+		Name: "relu", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "max(a, 0); its gradient is 0 at 0",
+		Expr: "max(a, 0)", Grad: []string{"select(less(0, a), dz, 0)"},
+	},
+	OpLess: {
+		Name: "less", Class: ClassScalar, Sig: "(T, T) -> bool", Params: []string{"a", "b"}, Doc: "a < b",
+		Eval: func(x []float64) float64 { return truth(x[0] < x[1]) }, Grad: []string{"0", "0"},
+	},
+	OpLessEqual: {
+		Name: "less_equal", Class: ClassScalar, Sig: "(T, T) -> bool", Params: []string{"a", "b"}, Doc: "a ≤ b",
+		Eval: func(x []float64) float64 { return truth(x[0] <= x[1]) }, Grad: []string{"0", "0"},
+	},
+	OpEqual: {
+		Name: "equal", Class: ClassScalar, Sig: "(A, A) -> bool", Params: []string{"a", "b"}, Doc: "a = b",
+		Eval: func(x []float64) float64 { return truth(x[0] == x[1]) }, Grad: []string{"0", "0"},
+	},
+	OpNotEqual: {
+		Name: "not_equal", Class: ClassScalar, Sig: "(A, A) -> bool", Params: []string{"a", "b"}, Doc: "a ≠ b",
+		Eval: func(x []float64) float64 { return truth(x[0] != x[1]) }, Grad: []string{"0", "0"},
+	},
+	OpAnd: {
+		Name: "and", Class: ClassScalar, Sig: "(bool, bool) -> bool", Params: []string{"a", "b"}, Doc: "both",
+		Eval: func(x []float64) float64 { return truth(x[0] != 0 && x[1] != 0) }, Grad: []string{"0", "0"},
+	},
+	OpOr: {
+		Name: "or", Class: ClassScalar, Sig: "(bool, bool) -> bool", Params: []string{"a", "b"}, Doc: "at least one",
+		Eval: func(x []float64) float64 { return truth(x[0] != 0 || x[1] != 0) }, Grad: []string{"0", "0"},
+	},
+	OpNot: {
+		Name: "not", Class: ClassScalar, Sig: "(bool) -> bool", Params: []string{"a"}, Doc: "the opposite",
+		Eval: func(x []float64) float64 { return truth(x[0] == 0) }, Grad: []string{"0"},
+	},
+	OpSelect: {
+		Name: "select", Class: ClassScalar, Sig: "(bool, A, A) -> A", Params: []string{"c", "a", "b"}, Doc: "a where c, else b; the side not chosen has no influence, whatever its value, and no gradient",
 		Eval: func(x []float64) float64 {
 			if x[0] != 0 {
 				return x[1]
 			}
 			return x[2]
-		}, Grad: []string{"0", "select(c, dz, 0)", "select(c, 0, dz)"}},
-	OpToF32: {Name: "to_f32", Class: ClassScalar, Sig: "(A) -> f32", Params: []string{"a"}, Doc: "a as an f32; true is 1",
-		Eval: func(x []float64) float64 { return x[0] }, Grad: []string{"0"}},
-	OpToI32: {Name: "to_i32", Class: ClassScalar, Sig: "(A) -> i32", Params: []string{"a"}, Doc: "a as an i32, towards zero, limited to its range; not-a-number is 0",
+		}, Grad: []string{"0", "select(c, dz, 0)", "select(c, 0, dz)"},
+	},
+	OpToF32: {
+		Name: "to_f32", Class: ClassScalar, Sig: "(A) -> f32", Params: []string{"a"}, Doc: "a as an f32; true is 1",
+		Eval: func(x []float64) float64 { return x[0] }, Grad: []string{"dz"},
+	},
+	OpToI32: {
+		Name: "to_i32", Class: ClassScalar, Sig: "(A) -> i32", Params: []string{"a"}, Doc: "a as an i32, towards zero, limited to its range; not-a-number is 0",
 		Eval: func(x []float64) float64 {
 			if x[0] != x[0] {
 				return 0
 			}
 			return math.Trunc(min(max(x[0], math.MinInt32), math.MaxInt32))
-		}, Grad: []string{"0"}},
-	OpStop: {Name: "stop", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "a, a constant to gradients",
-		Eval: func(x []float64) float64 { return x[0] }, Grad: []string{"0"}},
-	OpUniform: {Name: "uniform", Class: ClassScalar, Sig: "(i32, i32, i32, i32) -> f32", Params: []string{"k0", "k1", "c0", "c1"},
+		}, Grad: []string{"0"},
+	},
+	OpStop: {
+		Name: "stop", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "a, a constant to gradients",
+		Eval: func(x []float64) float64 { return x[0] }, Grad: []string{"0"},
+	},
+	OpUniform: {
+		Name: "uniform", Class: ClassScalar, Sig: "(i32, i32, i32, i32) -> f32", Params: []string{"k0", "k1", "c0", "c1"},
 		Doc:  "a number in [0, 1), the same for the same key (k0, k1) and counter (c0, c1): Philox4x32-10, first lane, its upper 24 bits. Source: Salmon et al., SC 2011",
-		Eval: func(x []float64) float64 { return Uniform(int32(x[0]), int32(x[1]), int32(x[2]), int32(x[3])) }, Grad: []string{"0", "0", "0", "0"}},
-	OpNormal: {Name: "normal", Class: ClassScalar, Sig: "(i32, i32, i32, i32) -> f32", Params: []string{"k0", "k1", "c0", "c1"},
+		Eval: func(x []float64) float64 { return Uniform(int32(x[0]), int32(x[1]), int32(x[2]), int32(x[3])) }, Grad: []string{"0", "0", "0", "0"},
+	},
+	OpNormal: {
+		Name: "normal", Class: ClassScalar, Sig: "(i32, i32, i32, i32) -> f32", Params: []string{"k0", "k1", "c0", "c1"},
 		Doc:  "a standard normal number from the same kind of key and counter. Source: Box and Muller 1958",
 		Expr: "mul(sqrt(mul(-2, log(sub(1, uniform(k0, k1, c0, c1))))), cos(mul(6.283185307179586, uniform(k0, add(k1, 1), c0, c1))))",
-		Grad: []string{"0", "0", "0", "0"}},
+		Grad: []string{"0", "0", "0", "0"},
+	},
 }
 
 // ResultDType returns the element type of a scalar op's result for operands of these types, by the row's signature. An f64
