@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -39,6 +40,9 @@ func newUniverse() *scope {
 	add(&builtin{name: "elements", call: elements})
 	add(&builtin{name: "shape", call: shapeOfValue})
 	add(&builtin{name: "transpose", call: transpose})
+	add(&builtin{name: "concat", call: concat})
+	add(&builtin{name: "split", call: split})
+	add(&builtin{name: "randint", call: needsShape, dims: drawInteger})
 	add(&builtin{name: "grad", call: gradient})
 	add(&builtin{name: "repeat", call: repeat})
 	add(&builtin{name: "zeros", call: needsShape, dims: fill(0)})
@@ -338,6 +342,115 @@ func transpose(f *frame, site *callSite) value {
 	return out
 }
 
+// concat joins tensors along their last dimension.
+func concat(f *frame, site *callSite) value {
+	var parts []*array
+	for _, a := range site.args {
+		x, ok := f.asArray(a.node, a.value, tensor.F32)
+		if !ok {
+			return poison{}
+		}
+		if len(x.shape) == 0 {
+			f.errorf(a.node.Span(), diag.ShapeMismatch, "concat joins vectors and larger tensors, and this is one %s", x.dtype).Fix = "write [x] to make a vector of one element"
+			return poison{}
+		}
+		if len(parts) > 0 {
+			first := parts[0]
+			last := len(first.shape) - 1
+			if x.dtype != first.dtype || len(x.shape) != len(first.shape) || !equalShapes(x.shape[:last], first.shape[:last]) {
+				d := f.errorf(site.at, diag.ShapeMismatch, "concat joins tensors that differ only in their last dimension, not %s and %s", first.typ(), x.typ())
+				f.explain(d, site.args[0].node, first)
+				f.explain(d, a.node, x)
+				return poison{}
+			}
+		}
+		parts = append(parts, f.store(x))
+	}
+	if len(parts) == 0 {
+		f.errorf(site.at, diag.MissingArgument, "concat needs the tensors that it joins")
+		return poison{}
+	}
+	last := len(parts[0].shape) - 1
+	total := ir.Int(0)
+	for _, p := range parts {
+		total = total.Add(p.shape[last])
+	}
+	out := &array{dtype: parts[0].dtype, shape: append(slices.Clone(parts[0].shape[:last]), total)}
+	out.own = f.newAxes(out.shape)
+	ix := make([]ir.Affine, len(out.own))
+	for i, id := range out.own {
+		ix[i] = ir.Loop(id)
+	}
+	at := ix[last]
+	end := total
+	for i := len(parts) - 1; i >= 0; i-- {
+		end = end.Sub(parts[i].shape[last])
+		ix[last] = at.Sub(end)
+		piece := guarded(parts[i].at(ix))
+		if out.body == nil {
+			out.body = piece
+			continue
+		}
+		here := ir.Apply(ir.OpLess, ir.IndexValue(at), ir.IndexValue(end.Add(parts[i].shape[last])))
+		out.body = ir.Apply(ir.OpSelect, here, piece, out.body)
+	}
+	if f.eager(out.shape) {
+		return f.store(out)
+	}
+	return out
+}
+
+// guarded makes a read give 0 where it lies outside its tensor.
+func guarded(e *ir.Expr) *ir.Expr {
+	clone := *e
+	r := *e.Read
+	r.Guarded, r.Else = true, 0
+	clone.Read = &r
+	return &clone
+}
+
+// split cuts the last dimension into equal parts.
+func split(f *frame, site *callSite) value {
+	vs, ok := f.take(site, "split", 2)
+	if !ok {
+		return poison{}
+	}
+	a, ok := f.asArray(site.args[0].node, vs[0], tensor.F32)
+	if !ok {
+		return poison{}
+	}
+	size, ok := dimensionOf(vs[1])
+	n, constant := size.IsConst()
+	if !ok || !constant || n < 1 {
+		f.errorf(site.args[1].node.Span(), diag.NotConstant, "the number of parts must be a whole number known when the program is compiled, not %s", describe(vs[1]))
+		return poison{}
+	}
+	last := len(a.shape) - 1
+	if last < 0 || !a.shape[last].Mod(n).Equal(ir.Int(0)) {
+		d := f.errorf(site.at, diag.ShapeMismatch, "the last dimension of %s cannot be split into %d equal parts", a.typ(), n)
+		f.explain(d, site.args[0].node, a)
+		return poison{}
+	}
+	a = f.store(a)
+	part := a.shape[last].Div(n)
+	out := &tuple{names: make([]string, n)}
+	for k := range n {
+		p := &array{dtype: a.dtype, shape: append(slices.Clone(a.shape[:last]), part)}
+		p.own = f.newAxes(p.shape)
+		ix := make([]ir.Affine, len(p.own))
+		for i, id := range p.own {
+			ix[i] = ir.Loop(id)
+		}
+		ix[last] = ix[last].Add(part.Scale(k))
+		p.body = a.at(ix)
+		if f.eager(p.shape) {
+			p = f.store(p)
+		}
+		out.elems = append(out.elems, p)
+	}
+	return out
+}
+
 // gradient is grad(e, x): of the scalar e, with respect to the value x.
 func gradient(f *frame, site *callSite) value {
 	vs, ok := f.take(site, "grad", 2)
@@ -513,6 +626,24 @@ func drawNormal(f *frame, site *callSite, dims []ir.Affine) value {
 	return f.scaled(site, f.draw(site, ir.OpNormal, dims), moments[0], func() value { return moments[1] })
 }
 
+// drawInteger is randint[dims](n): whole numbers from 0 to n−1.
+func drawInteger(f *frame, site *callSite, dims []ir.Affine) value {
+	vs, ok := f.take(site, "randint", 1)
+	if !ok {
+		return poison{}
+	}
+	n, ok := f.asArray(site.args[0].node, vs[0], tensor.I32)
+	if !ok {
+		return poison{}
+	}
+	if n.dtype != tensor.I32 || len(n.shape) != 0 {
+		f.errorf(site.args[0].node.Span(), diag.TypeMismatch, "randint needs one whole number, not %s", n.typ())
+		return poison{}
+	}
+	x := f.apply(ir.OpMul, f.draw(site, ir.OpUniform, dims), f.apply(ir.OpToF32, n))
+	return f.apply(ir.OpToI32, x)
+}
+
 // scaled is low + scale · x.
 func (f *frame) scaled(site *callSite, x *array, low value, scale func() value) value {
 	v := f.operate("*", site.node, site.node, site.node, scale(), x)
@@ -561,6 +692,9 @@ func (f *frame) draw(site *callSite, op ir.Op, dims []ir.Affine) *array {
 
 // scalarParam is the function's i32 parameter of that name, which is added when it is first used.
 func (f *frame) scalarParam(name string) *ir.Expr {
+	if f.fixedSeed {
+		return ir.Const(tensor.I32, 0)
+	}
 	if f.scan != nil {
 		outer := *f
 		outer.function = f.scan.outer

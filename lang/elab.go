@@ -48,6 +48,8 @@ type function struct {
 	draws int                 // random draws so far
 	slots map[string]*ir.Cell // the body of an optimiser: its state and the weight, by name
 
+	fixedSeed bool // a test: seed, step and epoch are 0
+
 	recording *modelValue // the model whose layers are noted, if any
 	scan      *scanBody   // set in the body of a scan
 }

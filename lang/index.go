@@ -415,6 +415,9 @@ func (f *frame) read(n *syntax.Index, x *array) value {
 		f.explain(d, n.X, x)
 		return poison{}
 	}
+	for k := range indices { // a length in an index is the example's own
+		indices[k] = f.ownLength(indices[k])
+	}
 	rest := len(x.shape) - len(indices)
 	own := f.newAxes(x.shape[len(indices):])
 	full := slices.Clone(indices)

@@ -3,6 +3,7 @@ package lang
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -55,7 +56,13 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
 	for i, u := range updates {
 		weights[i] = f.local(f.mustStored(f.readCell(u.cell)))
 	}
-	grads := f.b.Grad(f.shared(loss), weights...)
+	grads := slices.Clone(f.b.Grad(f.shared(loss), weights...))
+	if m.Clip != nil {
+		var ok bool
+		if grads, ok = t.clip(f, m.Clip, grads); !ok {
+			return
+		}
+	}
 	counters := map[string]*array{}
 	for i, u := range updates {
 		if counters[u.slot] == nil {
@@ -67,10 +74,6 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
 
 // groupCells returns the parameters of one `over … using`, without those that an earlier group has taken.
 func (t *trainer) groupCells(f *frame, g *syntax.Group, reached []*ir.Cell, taken map[*ir.Cell]bool) ([]*ir.Cell, bool) {
-	if g.Where != nil {
-		f.unsupported(g.Where, "`where` in `over`")
-		return nil, false
-	}
 	var want []*ir.Cell
 	if len(g.Targets) == 0 {
 		want = reached
@@ -95,7 +98,14 @@ func (t *trainer) groupCells(f *frame, g *syntax.Group, reached []*ir.Cell, take
 	}
 	var cells []*ir.Cell
 	for _, c := range want {
-		if c.Kind == ir.Param && !taken[c] && slices.Contains(reached, c) {
+		if c.Kind != ir.Param || taken[c] || !slices.Contains(reached, c) || slices.Contains(cells, c) {
+			continue
+		}
+		fits, ok := f.groupWhere(g.Where, c)
+		if !ok {
+			return nil, false
+		}
+		if fits {
 			cells = append(cells, c)
 		}
 	}
@@ -104,6 +114,90 @@ func (t *trainer) groupCells(f *frame, g *syntax.Group, reached []*ir.Cell, take
 		return nil, false
 	}
 	return cells, true
+}
+
+// groupWhere evaluates the condition of a group for one parameter: rank, name and layer are in scope.
+func (f *frame) groupWhere(cond syntax.Expr, c *ir.Cell) (fits, ok bool) {
+	if cond == nil {
+		return true, true
+	}
+	inner := f.nested()
+	layer := ""
+	if i := strings.LastIndexByte(c.Name, '.'); i >= 0 {
+		layer = c.Name[:i]
+	}
+	inner.scope.set("rank", integer(len(c.Type.Shape)), diag.Span{})
+	inner.scope.set("name", text(c.Name[strings.LastIndexByte(c.Name, '.')+1:]), diag.Span{})
+	inner.scope.set("layer", text(layer), diag.Span{})
+	v := inner.eval(cond)
+	b, ok := v.(boolean)
+	if !ok && !isPoison(v) {
+		f.errorf(cond.Span(), diag.NotConstant, "`where` chooses parameters by rank, name and layer when the program is compiled, and this is %s", describe(v))
+	}
+	return bool(b), ok
+}
+
+// clip limits gradients, all groups' together: value(v) each element, norm(v) each parameter's norm, global_norm(v) the norm of all.
+// Source: Keras, clipvalue, clipnorm, global_clipnorm.
+func (t *trainer) clip(f *frame, n syntax.Expr, grads []*ir.Value) ([]*ir.Value, bool) {
+	call, ok := n.(*syntax.Call)
+	var kind *syntax.Name
+	if ok {
+		kind, ok = call.Fn.(*syntax.Name)
+	}
+	kinds := []string{"value", "norm", "global_norm"}
+	if !ok || !slices.Contains(kinds, kind.Name) || len(call.Args) != 1 {
+		d := f.errorf(n.Span(), diag.InvalidValue, "`clip` takes value(v), norm(v) or global_norm(v)")
+		if ok {
+			if near := diag.DidYouMean(kind.Name, kinds); near != "" && near != kind.Name {
+				d.Fix = "did you mean `" + near + "`?"
+			}
+		}
+		return nil, false
+	}
+	limit, ok := f.asArray(call.Args[0].Value, f.eval(call.Args[0].Value), tensor.F32)
+	if !ok {
+		return nil, false
+	}
+	if limit.dtype != tensor.F32 || len(limit.shape) != 0 || f.usesBatch(limit) {
+		f.errorf(call.Args[0].Value.Span(), diag.NotShared, "the limit of `clip` is one number for all examples")
+		return nil, false
+	}
+	f.enter(n)
+	arrays := make([]*array, len(grads))
+	for i, g := range grads {
+		arrays[i] = f.arrayOf(g, nil)
+	}
+	squares := func(a *array) *array {
+		sq := ir.Apply(ir.OpSquare, a.body)
+		return f.reduce(ir.Sum, sq, nil, a.own)
+	}
+	shrink := func(a, norm *array) *array {
+		return f.apply(ir.OpMul, a, f.apply(ir.OpDiv, limit, f.apply(ir.OpMax, norm, limit)))
+	}
+	var global *array
+	if kind.Name == "global_norm" {
+		for _, a := range arrays {
+			if s := squares(a); global == nil {
+				global = s
+			} else {
+				global = f.apply(ir.OpAdd, global, s)
+			}
+		}
+		global = f.apply(ir.OpSqrt, global)
+	}
+	for i, a := range arrays {
+		switch kind.Name {
+		case "value":
+			a = f.apply(ir.OpMin, f.apply(ir.OpMax, a, f.apply(ir.OpNeg, limit)), limit)
+		case "norm":
+			a = shrink(a, f.apply(ir.OpSqrt, squares(a)))
+		default:
+			a = shrink(a, global)
+		}
+		grads[i] = f.shared(a)
+	}
+	return grads, true
 }
 
 // count adds one to the number of updates that a group has had and returns it.

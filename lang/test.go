@@ -16,6 +16,7 @@ var comparisons = map[string]bool{"==": true, "!=": true, "<": true, "<=": true,
 // test elaborates a test: one example, parameters as initialised, inference.
 func (e *elaborator) test(decl *syntax.Test, number int) {
 	fn := e.withBatch(e.newFunction(fmt.Sprintf("test.%d", number)), ir.Int(1))
+	fn.fixedSeed = true
 	inst := e.newInstance(fn.b.Func.Name, nil) // holds layers that the test makes itself
 	inst.recipe = &recipe{layer: &layerValue{decl: &syntax.Layer{Name: &syntax.Ident{Name: "test"}}}}
 	f := &frame{elaborator: e, function: fn, scope: newScope(e.globals), inst: inst}

@@ -136,7 +136,7 @@ func (t *trainer) findData(f *frame, p *plan.Train) bool {
 
 // readPlan reads the settings that are no arithmetic.
 func (t *trainer) readPlan(f *frame, p *plan.Train) {
-	for _, later := range []string{"load", "patience", "keep", "samples", "clip", "over"} {
+	for _, later := range []string{"load", "patience", "keep", "samples"} {
 		if g := t.set.given[later]; g != nil {
 			f.unsupported(g.name, "the setting `"+later+"`")
 		}
@@ -205,10 +205,15 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 	switch {
 	case loss != nil && optimizer != nil:
 		minimized = true
-		note(t.minimizeStep(f, &syntax.Minimize{
-			At: syntax.At{Pos: loss.node.Span()}, Loss: loss.node,
-			Groups: []*syntax.Group{{At: syntax.At{Pos: optimizer.node.Span()}, Using: optimizer.node}},
-		}, func() { metrics = t.metrics(f) }))
+		group := &syntax.Group{At: syntax.At{Pos: optimizer.node.Span()}, Using: optimizer.node}
+		m := &syntax.Minimize{At: syntax.At{Pos: loss.node.Span()}, Loss: loss.node, Groups: []*syntax.Group{group}}
+		if g := t.set.given["over"]; g != nil {
+			group.Targets = listed(g.node)
+		}
+		if g := t.set.given["clip"]; g != nil {
+			m.Clip = g.node
+		}
+		note(t.minimizeStep(f, m, func() { metrics = t.metrics(f) }))
 	case loss != nil:
 		f.errorf(loss.name.Span(), diag.MissingSetting, "there is a loss, but no optimizer").Fix = "add optimizer: adam()"
 	case optimizer != nil:
@@ -260,14 +265,24 @@ func (t *trainer) minimizeStep(f *frame, m *syntax.Minimize, before func()) *arr
 	if !f.training {
 		return mean
 	}
-	if m.Clip != nil {
-		f.unsupported(m.Clip, "clipping")
-	}
 	if m.Every != nil {
 		f.unsupported(m.Every, "`every`")
 	}
 	t.update(f, m, mean)
 	return mean
+}
+
+// listed returns the values of a clause: one, or several after commas.
+func listed(n syntax.Expr) []syntax.Expr {
+	t, ok := n.(*syntax.Tuple)
+	if !ok {
+		return []syntax.Expr{n}
+	}
+	var list []syntax.Expr
+	for _, a := range t.Elems {
+		list = append(list, a.Value)
+	}
+	return list
 }
 
 // mean is a scalar's mean over the examples of the batch; a shared one is itself.

@@ -86,18 +86,18 @@ type field struct {
 	name string
 }
 
-func (poison) describe() string     { return "an expression with an error" }
-func (n number) describe() string   { return "the number " + n.String() }
+func (poison) describe() string      { return "an expression with an error" }
+func (n number) describe() string    { return "the number " + n.String() }
 func (d dimension) describe() string { return "the dimension " + d.size.String() }
-func (b boolean) describe() string  { return fmt.Sprint(bool(b)) }
-func (t text) describe() string     { return fmt.Sprintf("the text %q", string(t)) }
-func (a *axis) describe() string    { return "the index " + a.name }
-func (a *array) describe() string   { return a.typ() }
-func (t *tuple) describe() string   { return fmt.Sprintf("a tuple of %d values", len(t.elems)) }
-func (l *list) describe() string    { return fmt.Sprintf("a list of %d values", len(l.elems)) }
-func (record) describe() string     { return "a record" }
-func (shape) describe() string      { return "a list of dimensions" }
-func (f field) describe() string    { return "the field " + f.data.decl.Name.Name + "." + f.name }
+func (b boolean) describe() string   { return fmt.Sprint(bool(b)) }
+func (t text) describe() string      { return fmt.Sprintf("the text %q", string(t)) }
+func (a *axis) describe() string     { return "the index " + a.name }
+func (a *array) describe() string    { return a.typ() }
+func (t *tuple) describe() string    { return fmt.Sprintf("a tuple of %d values", len(t.elems)) }
+func (l *list) describe() string     { return fmt.Sprintf("a list of %d values", len(l.elems)) }
+func (record) describe() string      { return "a record" }
+func (shape) describe() string       { return "a list of dimensions" }
+func (f field) describe() string     { return "the field " + f.data.decl.Name.Name + "." + f.name }
 
 func isPoison(vs ...value) bool {
 	for _, v := range vs {
