@@ -96,15 +96,8 @@ func supported[F float](f *ir.Func) error {
 		case ir.OpNest:
 			var err error
 			in.Nest.Body.Walk(func(e *ir.Expr) {
-				if e.Leaf != ir.NotLeaf || err != nil {
-					return
-				}
-				types := make([]tensor.DType, len(e.Args))
-				for i, a := range e.Args {
-					types[i] = a.DType
-				}
-				if _, err = kernel[F](e.Op, types, make([]int, len(e.Args)), 0, e.DType); err != nil {
-					err = fmt.Errorf("%s%w", position(in.Loc), err)
+				if !computable[F](e) && e.Op.Expand(e.Args) == nil {
+					err = fmt.Errorf("%sthe interpreter cannot compute %s", position(in.Loc), e.Op)
 				}
 			})
 			if err != nil {

@@ -206,6 +206,11 @@ func (c *compiler[F]) expr(e *ir.Expr) (int, error) {
 			return k, nil
 		}
 	}
+	if !computable[F](e) {
+		if def := e.Op.Expand(e.Args); def != nil {
+			return c.expr(def)
+		}
+	}
 	nd := node[F]{leaf: e.Leaf, op: e.Op, dtype: e.DType}
 	switch e.Leaf {
 	case ir.LeafConst:
@@ -240,6 +245,19 @@ func (c *compiler[F]) expr(e *ir.Expr) (int, error) {
 	c.nest.body.nodes = append(c.nest.body.nodes, nd)
 	c.seen = append(c.seen, e)
 	return z, nil
+}
+
+// computable reports whether e is a leaf or has a kernel.
+func computable[F float](e *ir.Expr) bool {
+	if e.Leaf != ir.NotLeaf {
+		return true
+	}
+	types := make([]tensor.DType, len(e.Args))
+	for i, a := range e.Args {
+		types[i] = a.DType
+	}
+	_, err := kernel[F](e.Op, types, make([]int, len(e.Args)), 0, e.DType)
+	return err == nil
 }
 
 // compileNode returns the code of a node whose register is z.

@@ -91,9 +91,9 @@ func naiveNest(n *ir.Nest, args []*tensor.Tensor) (*tensor.Tensor, bool) {
 				out.Set(at, old*v)
 			}
 		case ir.Max:
-			out.Set(at, math.Max(old, v))
+			out.Set(at, max(old, v)) // unlike math.Max, max lets a not-a-number win over infinity
 		case ir.Min:
-			out.Set(at, math.Min(old, v))
+			out.Set(at, min(old, v))
 		default:
 			number := 0
 			for k := n.Out; k < len(extents); k++ {
@@ -192,20 +192,18 @@ func naiveOp(op ir.Op, d tensor.DType, v []float64) float64 {
 			return float64(int32(q))
 		}
 	}
+	switch op { // math.Min and math.Max prefer infinity to a not-a-number
+	case ir.OpMin:
+		return min(v[0], v[1])
+	case ir.OpMax:
+		return max(v[0], v[1])
+	}
 	if eval := op.Row().Eval; eval != nil {
 		return eval(v)
 	}
-	switch op {
-	case ir.OpSquare:
-		return v[0] * v[0]
-	case ir.OpSigmoid:
-		return 1 / (1 + math.Exp(-v[0]))
-	case ir.OpRelu:
-		return math.Max(v[0], 0)
-	case ir.OpNormal:
-		u := ir.Uniform(int32(v[0]), int32(v[1]), int32(v[2]), int32(v[3]))
-		w := ir.Uniform(int32(v[0]), int32(v[1])+1, int32(v[2]), int32(v[3]))
-		return math.Sqrt(-2*math.Log(1-u)) * math.Cos(2*math.Pi*w)
+	args := make([]*ir.Expr, len(v)) // a composite op is what its row says
+	for i, x := range v {
+		args[i] = ir.Const(d, x)
 	}
-	panic("no meaning of " + op.String())
+	return (&naive{}).expr(op.Expand(args))
 }

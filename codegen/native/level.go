@@ -1,0 +1,50 @@
+package native
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/klauspost/cpuid/v2"
+)
+
+// Level is what code may use of a processor.
+type Level struct {
+	Name  string
+	CPU   string // LLVM's name
+	Lanes int    // f32 lanes of a vector
+	Regs  int    // vector registers
+}
+
+// The levels of x86-64, widest first. They are those of the psABI, so that code made here runs on every machine of the level.
+var levels = []Level{
+	{"avx512", "x86-64-v4", 16, 32},
+	{"avx2", "x86-64-v3", 8, 16},
+}
+
+// DetectLevel returns the widest level that this processor has. The environment variable NNC_CPU chooses a narrower one.
+//
+// Errors: a processor without AVX2, an NNC_CPU that is unknown or that the processor lacks.
+func DetectLevel() (Level, error) {
+	has := map[string]bool{
+		"avx512": cpuid.CPU.X64Level() >= 4,
+		"avx2":   cpuid.CPU.X64Level() >= 3,
+	}
+	if name := os.Getenv("NNC_CPU"); name != "" {
+		for _, l := range levels {
+			if l.Name == name && has[name] {
+				return l, nil
+			}
+			if l.Name == name {
+				return Level{}, fmt.Errorf("NNC_CPU=%s: this processor does not have it", name)
+			}
+		}
+		return Level{}, fmt.Errorf("NNC_CPU=%s is not known; avx512 and avx2 are", name)
+	}
+	for _, l := range levels {
+		if has[l.Name] {
+			return l, nil
+		}
+	}
+	return Level{}, errors.New("native code needs a processor with AVX2 and FMA (x86-64-v3), which this one lacks")
+}
