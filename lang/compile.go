@@ -9,6 +9,9 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -23,6 +26,9 @@ import (
 type Options struct {
 	// Set gives options values, as `--set name=value` does.
 	Set map[string]string
+
+	// Read returns the text of an imported file; path is relative to the program's folder. It may be nil: then there are no imports.
+	Read func(path string) (*diag.File, error)
 
 	// Schema fills in what only the data can tell, its fields with their labels, and returns an error if it cannot be read. It may
 	// be nil: then data is taken to be unreadable, and what depends on it is an error.
@@ -73,7 +79,7 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 	}
 	e := &elaborator{
 		options: options, diags: list, module: ir.NewModule(), number: map[*ir.Value]int{}, owner: map[*ir.Value]*ir.Builder{},
-		universe: newUniverse(),
+		universe: newUniverse(), namespaces: map[string]*namespace{}, imported: map[*scope]string{},
 	}
 	e.plan = &plan.Program{File: src.Name, Module: e.module, Init: "init"}
 	e.std = newScope(e.universe)
@@ -87,7 +93,8 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 	}
 	e.init = e.newFunction("init")
 	(&frame{elaborator: e, function: e.init, scope: e.globals}).scalarParam("seed")
-	e.setOptions(tree)
+	e.setOptions(tree, e.globals)
+	e.importing = []string{filepath.ToSlash(src.Name)}
 	e.declare(tree, e.globals)
 	e.elaborate(tree)
 	e.module.AddFunc(e.init.b.Func)
@@ -128,7 +135,7 @@ func (e *elaborator) declare(tree *syntax.File, s *scope) {
 			e.topLet(d.Let, s)
 		case *syntax.Option, *syntax.Train, *syntax.Test:
 		case *syntax.Import:
-			e.notYet(d, "imports")
+			e.importFile(d, tree, s)
 		case *syntax.Metric:
 			e.notYet(d, "metrics with state")
 		case *syntax.Generate:
@@ -138,10 +145,10 @@ func (e *elaborator) declare(tree *syntax.File, s *scope) {
 			panic(fmt.Sprintf("BUG: no declaration of %T", d))
 		}
 	}
-	single := len(e.models) == 1
+	single := s == e.globals && len(e.models) == 1
 	for _, m := range e.models {
 		if m.inst == nil && m.scope == s {
-			path := m.decl.Name.Name
+			path := join(e.imported[s], m.decl.Name.Name)
 			if single {
 				path = ""
 			}
@@ -149,6 +156,58 @@ func (e *elaborator) declare(tree *syntax.File, s *scope) {
 			m.inst.model = m.decl
 		}
 	}
+}
+
+// namespace is an imported file: its declarations by name.
+type namespace struct {
+	name  string
+	scope *scope
+}
+
+func (n *namespace) describe() string { return "the imported file " + n.name }
+
+// importFile declares an imported file's layers, fns, optimisers, metrics, data, models and options under a name of its own. Its trains,
+// tests and generates do not run.
+func (e *elaborator) importFile(d *syntax.Import, from *syntax.File, into *scope) {
+	file := path.Join(path.Dir(filepath.ToSlash(e.plan.File)), d.Path.Value)
+	if into != e.globals {
+		file = path.Join(path.Dir(from.Source.Name), d.Path.Value)
+	}
+	name := strings.TrimSuffix(path.Base(d.Path.Value), ".nn")
+	at := d.Path.Span()
+	if d.As != nil {
+		name, at = d.As.Name, d.As.Span()
+	}
+	if slices.Contains(e.importing, file) {
+		e.report(d.Path.Span(), diag.Span{}, diag.Recursion, "the import of "+d.Path.Value+" leads back to this file")
+		return
+	}
+	ns := e.namespaces[file]
+	if ns == nil {
+		if e.options.Read == nil {
+			e.report(d.Path.Span(), diag.Span{}, diag.NotSupported, "there are no imports here")
+			return
+		}
+		src, err := e.options.Read(file)
+		if err != nil {
+			e.report(d.Path.Span(), diag.Span{}, diag.DataError, err.Error())
+			return
+		}
+		tree, list := syntax.Parse(src)
+		e.diags.All = append(e.diags.All, list.All...)
+		if list.HasErrors() {
+			return
+		}
+		e.checkNames(tree)
+		ns = &namespace{name, newScope(e.std)}
+		e.namespaces[file] = ns
+		e.imported[ns.scope] = name
+		e.importing = append(e.importing, file)
+		e.setOptions(tree, ns.scope)
+		e.declare(tree, ns.scope)
+		e.importing = e.importing[:len(e.importing)-1]
+	}
+	into.set(name, ns, at)
 }
 
 func (e *elaborator) notYet(n syntax.Node, what string) {
@@ -175,8 +234,8 @@ func (e *elaborator) topLet(l *syntax.Let, s *scope) {
 }
 
 // setOptions binds the program's options: values from the command line, else those in the text.
-func (e *elaborator) setOptions(tree *syntax.File) {
-	f := &frame{elaborator: e, function: e.init, scope: e.globals}
+func (e *elaborator) setOptions(tree *syntax.File, into *scope) {
+	f := &frame{elaborator: e, function: e.init, scope: into}
 	known := map[string]bool{}
 	for _, d := range tree.Decls {
 		o, ok := d.(*syntax.Option)
@@ -190,7 +249,7 @@ func (e *elaborator) setOptions(tree *syntax.File) {
 			v = f.eval(o.Value)
 		}
 		kind := optionKind(o, v)
-		if given, ok := e.options.Set[name]; ok {
+		if given, ok := e.options.Set[name]; ok && into == e.globals {
 			v = e.parseOption(o, kind, given)
 		}
 		if v == nil {
@@ -199,6 +258,9 @@ func (e *elaborator) setOptions(tree *syntax.File) {
 			v = poison{}
 		}
 		f.define(o.Name, v)
+	}
+	if into != e.globals {
+		return
 	}
 	names := make([]string, 0, len(known))
 	for n := range known {

@@ -23,6 +23,10 @@ type elaborator struct {
 	std      *scope // the standard library
 	globals  *scope // the program's file
 
+	namespaces map[string]*namespace // imported files, by path
+	imported   map[*scope]string     // the names of their scopes
+	importing  []string              // files whose imports are being read, outer ones first
+
 	axes   []*axis     // by number
 	values []*ir.Value // by operand number, see operand
 	number map[*ir.Value]int

@@ -314,6 +314,11 @@ func (f *frame) member(n *syntax.Field) value {
 			}
 		}
 		known = x.names
+	case *namespace:
+		if b := x.scope.names[name]; b != nil {
+			return f.resolve(b, n.Name.Span(), name)
+		}
+		known = (&scope{names: x.scope.names}).visible()
 	case *dataset:
 		if x.has(name) {
 			return field{x, name}

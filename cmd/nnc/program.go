@@ -47,7 +47,7 @@ func (s source) load(std *streams, optional bool) (*loaded, error) {
 		d.Fields = fieldsOf(ds)
 		return nil
 	}
-	program, list := lang.Compile(src, lang.Options{Set: s.Set, Schema: schema})
+	program, list := lang.Compile(src, lang.Options{Set: s.Set, Schema: schema, Read: readSource})
 	if list.HasErrors() {
 		return nil, list
 	}
