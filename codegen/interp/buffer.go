@@ -41,6 +41,19 @@ func (m *memory[F]) drop() {
 	m.f, m.i, m.b = map[int][][]F{}, map[int][][]int32{}, map[int][][]bool{}
 }
 
+// free returns the number of elements that lie free.
+func (m *memory[F]) free() int {
+	return freeIn(m.f) + freeIn(m.i) + freeIn(m.b)
+}
+
+func freeIn[T any](free map[int][][]T) int {
+	total := 0
+	for n, list := range free {
+		total += n * len(list)
+	}
+	return total
+}
+
 // alloc returns a buffer with one holder and arbitrary content.
 func (m *memory[F]) alloc(d tensor.DType, n int) *buffer[F] {
 	b := &buffer[F]{refs: 1}

@@ -62,6 +62,9 @@ type value[F float] struct {
 	shape []int
 }
 
+// maxFree bounds the number of elements that lie free when a call has other sizes than the last.
+const maxFree = 1 << 28
+
 // maxPlans bounds how many bindings of symbols are kept compiled.
 const maxPlans = 64
 
@@ -271,7 +274,7 @@ func (m *machine[F]) planFor(f *ir.Func, args []*tensor.Tensor) (*plan[F], error
 	key := f.Name + strings.Join(names, "")
 	if key != m.last {
 		m.last = key
-		if m.plans[key] == nil {
+		if m.plans[key] == nil || m.mem.free() > maxFree {
 			m.mem.drop() // other sizes
 		}
 	}

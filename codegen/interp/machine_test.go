@@ -277,8 +277,8 @@ func @f(%ids: i32[B], %table: f32[4, 3]) -> (f32[B, 3]) {
 	table := tensor.New(tensor.F32, 4, 3)
 	call(t, p, "f", ids, table)
 	for want, args := range map[string][]*tensor.Tensor{
-		"m.nn:7:9: in embedding: map: index 4 is outside [0, 4)":                 {tensor.FromI32([]int32{1, 4, -1}, 3), table},
-		"m.nn:7:9: in embedding: map: index -1 is outside [0, 4)":                {tensor.FromI32([]int32{-1}, 1), table},
+		"m.nn:7:9: in embedding: read: index 4 is outside [0, 4)":                {tensor.FromI32([]int32{1, 4, -1}, 3), table},
+		"m.nn:7:9: in embedding: read: index -1 is outside [0, 4)":               {tensor.FromI32([]int32{-1}, 1), table},
 		"it takes 2 arguments, not 1":                                            {ids},
 		"parameter table is f32[4, 3]: it was given f32[3, 4]":                   {ids, tensor.New(tensor.F32, 3, 4)},
 		"parameter ids is i32[B]: it was given f32[2]":                           {f32s(1, 2), table},

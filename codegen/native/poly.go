@@ -1,0 +1,191 @@
+package native
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nnc-lang/nnc/ir"
+)
+
+// poly is a polynomial over the sizes that are known when a program runs: Σ coefficient · product of sizes. Strides and extents are of this
+// form, since a stride is a product of dimensions. The key of a monomial is its sizes' names in order, joined by "·"; "" is 1.
+type poly map[string]int
+
+func constant(n int) poly {
+	if n == 0 {
+		return poly{}
+	}
+	return poly{"": n}
+}
+
+// isConst reports whether p is a number, and which.
+func (p poly) isConst() (int, bool) {
+	switch len(p) {
+	case 0:
+		return 0, true
+	case 1:
+		n, ok := p[""]
+		return n, ok
+	}
+	return 0, false
+}
+
+func (p poly) is(n int) bool {
+	c, ok := p.isConst()
+	return ok && c == n
+}
+
+func (p poly) add(q poly) poly {
+	sum := poly{}
+	for k, c := range p {
+		sum[k] = c
+	}
+	for k, c := range q {
+		if sum[k] += c; sum[k] == 0 {
+			delete(sum, k)
+		}
+	}
+	return sum
+}
+
+func (p poly) scale(n int) poly { return p.mul(constant(n)) }
+
+func (p poly) mul(q poly) poly {
+	product := poly{}
+	for a, x := range p {
+		for b, y := range q {
+			k := monomial(a, b)
+			if product[k] += x * y; product[k] == 0 {
+				delete(product, k)
+			}
+		}
+	}
+	return product
+}
+
+func (p poly) equal(q poly) bool {
+	if len(p) != len(q) {
+		return false
+	}
+	for k, c := range p {
+		if q[k] != c {
+			return false
+		}
+	}
+	return true
+}
+
+const timesSign = "·"
+
+func monomial(a, b string) string {
+	switch {
+	case a == "":
+		return b
+	case b == "":
+		return a
+	}
+	f := append(strings.Split(a, timesSign), strings.Split(b, timesSign)...)
+	slices.Sort(f)
+	return strings.Join(f, timesSign)
+}
+
+// String formats p with its monomials in order.
+func (p poly) String() string {
+	if len(p) == 0 {
+		return "0"
+	}
+	var terms []string
+	for _, k := range p.monomials() {
+		terms = append(terms, fmt.Sprintf("%d%s%s", p[k], timesSign, k))
+	}
+	return strings.Join(terms, "+")
+}
+
+func (p poly) monomials() []string {
+	keys := make([]string, 0, len(p))
+	for k := range p {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// eval computes p for given sizes.
+func (p poly) eval(size func(string) int) int {
+	n := 0
+	for k, c := range p {
+		if k != "" {
+			for _, f := range strings.Split(k, timesSign) {
+				c *= size(f)
+			}
+		}
+		n += c
+	}
+	return n
+}
+
+// sizes is the list of the sizes that a kernel is told when it runs: symbols, quotients of symbols, and numbers of tiles.
+type sizes struct {
+	names []string
+	defs  map[string]sizeDef
+}
+
+// sizeDef says what a size is: an atom of the IR, or the number of tiles of some extent.
+type sizeDef struct {
+	atom ir.Atom
+	of   poly // tiles: ⌈of / tile⌉
+	tile int
+}
+
+func newSizes() *sizes { return &sizes{defs: map[string]sizeDef{}} }
+
+func (s *sizes) define(name string, d sizeDef) poly {
+	if _, ok := s.defs[name]; !ok {
+		s.names = append(s.names, name)
+		s.defs[name] = d
+	}
+	return poly{name: 1}
+}
+
+// dim returns a dimension as a polynomial.
+func (s *sizes) dim(a ir.Affine) poly {
+	p := constant(a.Const)
+	for _, t := range a.Terms {
+		p = p.add(s.atom(t.Atom).scale(t.Coef))
+	}
+	return p
+}
+
+func (s *sizes) atom(a ir.Atom) poly {
+	if a.Kind != ir.AtomSymbol && a.Kind != ir.AtomQuotient {
+		panic("BUG: native: a dimension depends on an index")
+	}
+	name := ir.Affine{Terms: []ir.Term{{Coef: 1, Atom: a}}}.String()
+	return s.define(name, sizeDef{atom: a})
+}
+
+// tiles returns ⌈p / n⌉.
+func (s *sizes) tiles(p poly, n int) poly {
+	if c, ok := p.isConst(); ok {
+		return constant((c + n - 1) / n)
+	}
+	return s.define(fmt.Sprintf("tiles(%v,%d)", p, n), sizeDef{of: p, tile: n})
+}
+
+// value computes a size for given symbols.
+func (s *sizes) value(name string, bind map[string]int) int {
+	d, ok := s.defs[name]
+	if !ok {
+		panic("BUG: native: size " + name + " is not defined")
+	}
+	if d.tile > 0 {
+		return (s.eval(d.of, bind) + d.tile - 1) / d.tile
+	}
+	return ir.Affine{Terms: []ir.Term{{Coef: 1, Atom: d.atom}}}.EvalDim(func(n string) int { return bind[n] })
+}
+
+// eval computes p for given symbols.
+func (s *sizes) eval(p poly, bind map[string]int) int {
+	return p.eval(func(name string) int { return s.value(name, bind) })
+}
