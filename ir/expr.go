@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
 )
@@ -178,7 +179,7 @@ func (n *Nest) Rewrite(f func(Atom) (Affine, bool)) *Nest {
 	for _, g := range n.Guards {
 		clone.Guards = append(clone.Guards, Guard{g.E.Rewrite(f), g.Limit.Rewrite(f)})
 	}
-	clone.Write = nil
+	clone.Write = slices.Clone(n.Write[:0]) // nil only where n's is: an empty map writes a scalar
 	for _, w := range n.Write {
 		clone.Write = append(clone.Write, w.Rewrite(f))
 	}
@@ -199,7 +200,7 @@ func (n *Nest) RewriteReads(f func(*Read) *Read) *Nest {
 	for _, g := range n.Guards {
 		clone.Guards = append(clone.Guards, Guard{g.E.Rewrite(inAffine), g.Limit.Rewrite(inAffine)})
 	}
-	clone.Write = nil
+	clone.Write = slices.Clone(n.Write[:0]) // nil only where n's is: an empty map writes a scalar
 	for _, w := range n.Write {
 		clone.Write = append(clone.Write, w.Rewrite(inAffine))
 	}

@@ -10,7 +10,7 @@ import (
 
 // Limits of index expressions in text, so that no arithmetic on them overflows or runs away.
 const (
-	maxInt   = math.MaxInt32
+	maxInt   = -math.MinInt32 // an i32 literal may be −2³¹
 	maxTerms = 256
 )
 

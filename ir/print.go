@@ -444,8 +444,11 @@ func canonicalNest(n *Nest, args []*Value) (*Nest, []*Value) {
 			}
 			settled = settled && k == r.Operand
 		})
-		if !known || settled { // a broken nest is printed as it is
+		if !known { // a broken nest is printed as it is
 			return n, args
+		}
+		if settled {
+			return n, order
 		}
 		old := args
 		n = n.RewriteReads(func(r *Read) *Read {
