@@ -299,7 +299,10 @@ func (v *verifier) instruction(in *Instr) error {
 
 func (v *verifier) constant(in *Instr) error {
 	t, data := in.Results[0].Type, in.Data
-	if data == nil || data.DType != t.DType || len(data.Shape) != len(t.Shape) {
+	if data == nil {
+		return v.errorf("the constant's elements are missing")
+	}
+	if data.DType != t.DType || len(data.Shape) != len(t.Shape) {
 		return v.errorf("the constant is %v, not %s", data, t)
 	}
 	for i, d := range t.Shape {
