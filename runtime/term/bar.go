@@ -3,6 +3,7 @@ package term
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -28,19 +29,29 @@ func NewBar(w io.Writer, label, unit string, total, done int) *Bar {
 	empty := ""
 	b.status.Store(&empty)
 	b.progress = mpb.New(mpb.WithOutput(w), mpb.ForceTTY(), mpb.WithAutoRefresh(), mpb.WithRefreshRate(150*time.Millisecond))
-	width := min(40, max(8, Width(w)/4))
 	// A bar that is made without a total does not end by itself when it is full: Clear ends it, so that it leaves no trace.
-	b.bar = b.progress.New(0, mpb.BarStyle().Lbound("").Rbound("").Filler("━").Refiller("━").Tip("━").Padding("─"),
-		mpb.BarWidth(width),
-		mpb.PrependDecorators(decor.Name(label+" "), decor.CountersNoUnit("%d/%d ")),
-		mpb.AppendDecorators(decor.Any(b.text)),
-	)
+	// The library leaves its own bar out where the text is long. This one is part of the text, whose end is cut off instead.
+	b.bar = b.progress.New(0, mpb.NopStyle(), mpb.BarWidth(1), mpb.PrependDecorators(
+		decor.Name(label+" "), decor.CountersNoUnit("%d/%d "), decor.Any(drawn), decor.Any(b.text),
+	))
 	b.bar.SetTotal(int64(total), false)
 	if done > 0 {
 		b.bar.SetCurrent(int64(done))
 		b.bar.SetRefill(int64(done))
 	}
 	return b
+}
+
+// drawn is the bar itself.
+func drawn(s decor.Statistics) string {
+	const most, least = 30, 5
+	const textColumns = 75 // the text that should stand beside the bar
+	cells := min(most, max(least, s.AvailableWidth-textColumns))
+	full := 0
+	if s.Total > 0 {
+		full = int(min(int64(cells), int64(cells)*s.Current/s.Total))
+	}
+	return strings.Repeat("━", full) + strings.Repeat("─", cells-full)
 }
 
 // text is what stands behind the bar: rate, time left, status.

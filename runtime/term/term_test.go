@@ -98,7 +98,7 @@ func TestBar(t *testing.T) {
 	b.Clear()
 	b.Clear()
 	text := out.String()
-	for _, want := range []string{"Epoch 1/2", "4/4", "warning: hot\n", "loss: 0.5", " left"} {
+	for _, want := range []string{"Epoch 1/2", "4/4 ━━━━━ ", "warning: hot\n", "loss: 0.5", " left"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not in %q", want, text)
 		}

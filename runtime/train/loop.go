@@ -3,6 +3,9 @@ package train
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -205,7 +208,7 @@ func (r *run) validate(ctx context.Context, values map[string]float64) error {
 	status := statusText(values)
 	measured, _, err := Evaluate(ctx, r.prog, r.p, r.t, split, EvalOptions{
 		Steps: r.t.Validate, Seed: r.opt.Seed, at: r.place(),
-		Progress: func(done, total, _ int) { r.bar.Status(fmt.Sprintf("%s  validation %d/%d", status, done, total)) },
+		Progress: func(done, total, _ int) { r.bar.Status(fmt.Sprintf("validation %d/%d  %s", done, total, status)) },
 	})
 	if err != nil {
 		return fmt.Errorf("validation after epoch %d: %w", r.done.Epoch+1, err)
@@ -317,11 +320,11 @@ func plain(saved map[string]exact) map[string]float64 {
 	return values
 }
 
-// statusText is valuesText for a progress bar.
+// statusText is valuesText for a progress bar: "accuracy 0.7100 loss 0.5600".
 func statusText(values map[string]float64) string {
-	text := valuesText(values)
-	if text != "" {
-		text = text[len(" - "):]
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		words = append(words, name, valueText(values[name]))
 	}
-	return text
+	return strings.Join(words, " ")
 }
