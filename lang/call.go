@@ -152,6 +152,8 @@ func (f *frame) call(site *callSite, fn value) value {
 		return f.applyInstance(site, fn)
 	case *modelValue:
 		return f.applyModel(site, fn)
+	case *metricValue:
+		return f.applyMetric(site, fn)
 	}
 	d := f.errorf(site.at, diag.NotCallable, "%s cannot be called", describe(fn))
 	if site.fn != nil {

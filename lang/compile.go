@@ -79,7 +79,7 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 	}
 	e := &elaborator{
 		options: options, diags: list, module: ir.NewModule(), number: map[*ir.Value]int{}, owner: map[*ir.Value]*ir.Builder{},
-		universe: newUniverse(), namespaces: map[string]*namespace{}, imported: map[*scope]string{},
+		universe: newUniverse(), namespaces: map[string]*namespace{}, imported: map[*scope]string{}, metricAt: map[syntax.Node]*instance{},
 	}
 	e.plan = &plan.Program{File: src.Name, Module: e.module, Init: "init"}
 	e.std = newScope(e.universe)
@@ -98,6 +98,9 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 	e.declare(tree, e.globals)
 	e.elaborate(tree)
 	e.module.AddFunc(e.init.b.Func)
+	if e.reset != nil {
+		e.module.AddFunc(e.reset.b.Func)
+	}
 	e.diags.Sort()
 	if e.diags.HasErrors() {
 		return nil, e.diags
@@ -137,7 +140,7 @@ func (e *elaborator) declare(tree *syntax.File, s *scope) {
 		case *syntax.Import:
 			e.importFile(d, tree, s)
 		case *syntax.Metric:
-			e.notYet(d, "metrics with state")
+			s.set(d.Name.Name, &metricValue{d, s}, d.Name.Span())
 		case *syntax.Generate:
 			e.notYet(d, "generate")
 		case *syntax.BadDecl:
@@ -178,6 +181,7 @@ func (e *elaborator) importFile(d *syntax.Import, from *syntax.File, into *scope
 	if d.As != nil {
 		name, at = d.As.Name, d.As.Span()
 	}
+	into.set(name, poison{}, at) // until it has been read
 	if slices.Contains(e.importing, file) {
 		e.report(d.Path.Span(), diag.Span{}, diag.Recursion, "the import of "+d.Path.Value+" leads back to this file")
 		return

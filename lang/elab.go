@@ -33,6 +33,9 @@ type elaborator struct {
 	owner  map[*ir.Value]*ir.Builder // of the function that a value belongs to
 
 	init      *function // gives cells their first values
+	reset     *function // starts streams and metrics anew; nil if there are none
+	metricAt  map[syntax.Node]*instance
+	rows      int // of a stream: the planned batch
 	instances []*instance
 	models    []*modelValue
 	datasets  []*dataset

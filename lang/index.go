@@ -238,7 +238,7 @@ func (f *frame) reduction(n *syntax.Reduce) value {
 				f.errorf(b.Span(), diag.Misplaced, "there is no batch here: all values are shared")
 				return poison{}
 			}
-			if f.inst != nil && !f.training {
+			if f.inst != nil && f.inst.role == predicts && !f.training {
 				d := f.errorf(b.Span(), diag.Misplaced, "a prediction must not depend on its neighbours: `batch` may be reduced only while training")
 				d.Fix = "write if training { … } else { … } around it"
 				return poison{}

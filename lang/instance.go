@@ -20,6 +20,7 @@ type instance struct {
 	path   string // of its cells: "conv2d_1", "block_2.dense"; "" for the only model of a file
 	recipe *recipe
 	model  *syntax.Model
+	role   role
 	parent *instance
 
 	places  map[string]*instance // parts, by place
@@ -30,6 +31,16 @@ type instance struct {
 	cellAt  map[string]diag.Span // where a cell's type is declared
 	ordered []*ir.Cell
 }
+
+// role tells instances of layers and models from others that hold cells.
+type role uint8
+
+const (
+	predicts role = iota // a layer or a model
+	measures             // a metric
+	trains               // a train declaration
+	checks               // a test
+)
 
 func (i *instance) describe() string {
 	if i.model != nil {
@@ -134,7 +145,7 @@ func (f *frame) partOf(i *instance, name string) value {
 	if p := i.parts[name]; p != nil {
 		return p
 	}
-	if c := i.cells[name]; c != nil {
+	if c := i.cells[name]; c != nil && c.Kind != ir.Stream {
 		return f.readCell(c).named(name, i.cellAt[name])
 	}
 	return nil
@@ -181,8 +192,17 @@ func (f *frame) cell(s *syntax.Cell) {
 		f.define(s.Name, poison{})
 		return
 	}
+	if (f.inst.role == trains) && s.Kind != "stream" || f.inst.role == measures && s.Kind != "state" {
+		f.errorf(s.Span(), diag.Misplaced, "a %s belongs into a layer or a model", s.Kind)
+		f.define(s.Name, poison{})
+		return
+	}
 	if s.Kind == "stream" {
-		f.define(s.Name, f.unsupported(s, "streams"))
+		f.stream(s)
+		return
+	}
+	if s.Type == nil && f.inst.role == measures && s.Init != nil {
+		f.typelessState(s)
 		return
 	}
 	if s.Type == nil {
@@ -190,12 +210,25 @@ func (f *frame) cell(s *syntax.Cell) {
 		f.define(s.Name, poison{})
 		return
 	}
-	t := f.typeOf(s.Type)
+	f.typedCell(s, f.typeOf(s.Type))
+}
+
+// typelessState is `state total = 0.0` in a metric: one number.
+func (f *frame) typelessState(s *syntax.Cell) {
+	f.typedCell(s, &expect{dtype: tensor.F32})
+}
+
+// typedCell makes the cell, or finds it again, and binds its name.
+func (f *frame) typedCell(s *syntax.Cell, t *expect) {
 	if t == nil {
 		f.define(s.Name, poison{})
 		return
 	}
 	name := s.Name.Name
+	declared := s.Name.Span()
+	if s.Type != nil {
+		declared = s.Type.Span()
+	}
 	c := f.inst.cells[name]
 	switch {
 	case c == nil:
@@ -204,35 +237,55 @@ func (f *frame) cell(s *syntax.Cell) {
 			return
 		}
 		kind := ir.Param
-		if s.Kind == "state" {
+		switch {
+		case f.inst.role == measures:
+			kind = ir.Metric
+		case s.Kind == "state":
 			kind = ir.State
 		}
 		for _, d := range t.shape {
 			if _, ok := d.IsConst(); !ok {
-				f.errorf(s.Type.Span(), diag.ShapeMismatch, "the shape of %s holds %s, which differs from example to example", name, d)
+				f.errorf(declared, diag.ShapeMismatch, "the shape of %s holds %s, which differs from example to example", name, d)
 				f.define(s.Name, poison{})
 				return
 			}
 		}
 		c = f.module.AddCell(&ir.Cell{Name: join(f.inst.path, name), Type: ir.Type{DType: t.dtype, Shape: t.shape}, Kind: kind})
 		f.inst.cells[name] = c
-		f.inst.cellAt[name] = s.Type.Span()
+		f.inst.cellAt[name] = declared
 		f.inst.ordered = append(f.inst.ordered, c)
 		f.initCell(c, s, t)
 	case !c.Type.Equal(ir.Type{DType: t.dtype, Shape: t.shape}):
-		d := f.errorf(s.Type.Span(), diag.ShapeMismatch, "%s is %s here, but was made as %s where this layer was used first", name,
+		d := f.errorf(declared, diag.ShapeMismatch, "%s is %s here, but was made as %s where this layer was used first", name,
 			typeString(t.dtype, t.shape), typeString(c.Type.DType, c.Type.Shape))
 		d.Fix = "a layer that is used twice needs inputs of one shape; use two layers for two shapes"
 		f.define(s.Name, poison{})
 		return
 	}
-	f.define(s.Name, f.readCell(c).named(name, s.Type.Span()))
+	f.define(s.Name, f.readCell(c).named(name, declared))
 }
 
-// initCell adds the first value of a cell to the init function.
+// initCell adds the first value of a cell to the init function; that of a stream or a metric also to the reset function.
 func (f *frame) initCell(c *ir.Cell, s *syntax.Cell, t *expect) {
+	f.initIn(f.elaborator.init, c, s, t)
+	if c.Kind == ir.Metric || c.Kind == ir.Stream {
+		f.initIn(f.elaborator.resetFunction(), c, s, t)
+	}
+}
+
+// resetFunction is the function that starts streams and metrics anew.
+func (e *elaborator) resetFunction() *function {
+	if e.reset == nil {
+		e.reset = e.newFunction("reset")
+		e.plan.Reset = "reset"
+		(&frame{elaborator: e, function: e.reset, scope: e.globals}).scalarParam("seed")
+	}
+	return e.reset
+}
+
+func (f *frame) initIn(fn *function, c *ir.Cell, s *syntax.Cell, t *expect) {
 	inner := *f
-	inner.function = f.elaborator.init
+	inner.function = fn
 	inner.indexing, inner.pending = false, false
 	inner.enter(s)
 	inner.b.Loc.Scope = c.Name
@@ -246,7 +299,7 @@ func (f *frame) initCell(c *ir.Cell, s *syntax.Cell, t *expect) {
 	}
 	v = inner.initial(v, t, s)
 	if a, ok := v.(*array); ok {
-		f.elaborator.init.b.Write(c, inner.shared(a))
+		fn.b.Write(c, inner.shared(a))
 	}
 }
 
@@ -270,7 +323,11 @@ func (f *frame) initial(v value, t *expect, s *syntax.Cell) value {
 	if isPoison(v) {
 		return poison{}
 	}
-	return f.fit(v, t, n, s.Type)
+	at := s.Type
+	if at == nil {
+		at = &syntax.Type{At: syntax.At{Pos: s.Name.Span()}}
+	}
+	return f.fit(v, t, n, at)
 }
 
 // assign executes `target <- value`.
@@ -305,9 +362,17 @@ func (f *frame) assign(s *syntax.Assign) {
 		c = f.inst.cells[name.Name]
 	}
 	t := &expect{c.Type.DType, c.Type.Shape}
+	if c.Kind == ir.Stream {
+		t.shape = t.shape[1:]
+	}
 	fitted := f.fit(v, t, s.Value, &syntax.Type{At: syntax.At{Pos: s.Target.Span()}})
 	a, ok := fitted.(*array)
 	if !ok {
+		return
+	}
+	if c.Kind == ir.Stream {
+		f.writeStream(c, a)
+		f.scope.assign(name.Name, f.readStream(c, t).named(name.Name, s.Target.Span()))
 		return
 	}
 	if f.usesBatch(a) {

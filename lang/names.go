@@ -396,16 +396,16 @@ func (n *names) data(d *syntax.Data) {
 			if !ok {
 				continue
 			}
-			switch record, isRecord := c.Value.(*syntax.Record); {
-			case c.Name.Name == "source":
+			switch c.Name.Name {
+			case "source":
 				if call, ok := c.Value.(*syntax.Call); ok && known {
 					n.args(call.Args)
 				}
-			case c.Name.Name == "map" && isRecord:
+			case "map":
 				n.nested(func() {
 					n.scope.open = !known
 					n.declareFields(fields)
-					n.args(record.Fields)
+					n.expr(c.Value)
 				})
 			default:
 				n.expr(c.Value)

@@ -117,7 +117,7 @@ layer B(units: int)(x: f32[n]) -> f32[n] = x
 			[]string{
 				"1:8 \"batch\" keyword-as-name: `batch` stands for the examples of a batch, as in mean[batch] x, and cannot name anything else; help: choose another name, such as batch_size",
 				"2:20 \"batch\" misplaced: `batch` can be reduced over, as in mean[batch], and is no index otherwise",
-				"3:16 \"batch\" misplaced: `batch` is no value: it can only be reduced over, as in mean[batch] x",
+				"3:16 \"batch\" misplaced: `batch` is not a value: it can only be reduced over, as in mean[batch] x",
 			},
 		},
 		{

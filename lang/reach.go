@@ -228,7 +228,7 @@ func (n *names) elsewhere(name string) (message, fix string) {
 	}
 	switch name {
 	case "batch":
-		return "`batch` is no value: it can only be reduced over, as in mean[batch] x", ""
+		return "`batch` is not a value: it can only be reduced over, as in mean[batch] x", ""
 	case "step", "epoch", "progress":
 		return "`" + name + "` is known only in a train", "pass it as an argument, as in adam(lr: rate(" + name + "))"
 	case "updates":

@@ -18,6 +18,7 @@ func (e *elaborator) test(decl *syntax.Test, number int) {
 	fn := e.withBatch(e.newFunction(fmt.Sprintf("test.%d", number)), ir.Int(1))
 	fn.fixedSeed = true
 	inst := e.newInstance(fn.b.Func.Name, nil) // holds layers that the test makes itself
+	inst.role = checks
 	inst.recipe = &recipe{layer: &layerValue{decl: &syntax.Layer{Name: &syntax.Ident{Name: "test"}}}}
 	f := &frame{elaborator: e, function: fn, scope: newScope(e.globals), inst: inst}
 	p := &plan.Test{Name: decl.Name.Value, Func: fn.b.Func.Name, Loc: f.locate(decl.Span())}

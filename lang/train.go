@@ -26,13 +26,12 @@ type trainer struct {
 	slots map[string]bool // names of optimisers' memories taken so far
 
 	set      *settings
-	minimize []*syntax.Minimize
-	reached  map[*modelValue]bool
+	inst     *instance // holds the train's streams
 }
 
 // train elaborates a train declaration.
 func (e *elaborator) train(decl *syntax.Train) {
-	t := &trainer{elaborator: e, decl: decl, slots: map[string]bool{}, reached: map[*modelValue]bool{}}
+	t := &trainer{elaborator: e, decl: decl, slots: map[string]bool{}}
 	name := "train"
 	if decl.Label != nil {
 		t.label = decl.Label.Name
@@ -42,6 +41,9 @@ func (e *elaborator) train(decl *syntax.Train) {
 		name = fmt.Sprintf("train%d", i)
 	}
 	p := &plan.Train{Label: t.label, Step: name + ".step", Eval: name + ".eval"}
+	t.inst = e.newInstance(name, nil)
+	t.inst.role = trains
+	t.inst.recipe = &recipe{layer: &layerValue{decl: &syntax.Layer{Name: &syntax.Ident{Name: name}}}}
 	f := &frame{elaborator: e, function: e.init, scope: newScope(e.globals)}
 	if !t.findData(f, p) {
 		return
@@ -183,6 +185,8 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 		f.fields(d)
 	}
 	f.scope = newScope(f.scope)
+	f.inst = t.inst
+	t.elaborator.rows = p.Batch
 	var losses []*array
 	note := func(l *array) {
 		if l != nil {
@@ -235,10 +239,13 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 		total = f.apply(ir.OpAdd, total, l)
 	}
 	fn.b.Return(plan.ResultLoss, f.shared(total))
-	p.Metrics = nil
+	p.Metrics, p.Running = nil, nil
 	for _, m := range metrics {
 		fn.b.Return(m.name, f.shared(m.value))
 		p.Metrics = append(p.Metrics, m.name)
+		if m.running {
+			p.Running = append(p.Running, m.name)
+		}
 	}
 	return t.module.AddFunc(fn.b.Func), true
 }
@@ -299,8 +306,9 @@ func (f *frame) mean(a *array) *array {
 
 // metric is one entry of `metrics:`.
 type metric struct {
-	name  string
-	value *array
+	name    string
+	value   *array
+	running bool // it is the value since the last reset, not a mean over the batch
 }
 
 // metrics evaluates the metrics: a list whose entries are named by their callee, or records of names.
@@ -325,7 +333,8 @@ func (t *trainer) metrics(f *frame) []metric {
 			f.errorf(n.Span(), diag.ShapeMismatch, "a metric is one number for each example, and this is %s", a.typ()).Fix = "write mean(…) around it"
 			return
 		}
-		out = append(out, metric{name, f.mean(a)})
+		_, running := f.calls[runningKey(a)]
+		out = append(out, metric{name, f.mean(a), running})
 	}
 	var entry func(n syntax.Expr)
 	entry = func(n syntax.Expr) {

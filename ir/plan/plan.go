@@ -13,6 +13,7 @@ type Program struct {
 	File   string // path of the source file as the user gave it; relative paths in the program start from its folder
 	Module *ir.Module
 	Init   string // function (seed: i32[]) that gives every cell its first value
+	Reset  string // function (seed: i32[]) that gives streams and metrics their first values; "" if there are none
 	Data   []*Data
 	Models []*Model
 	Trains []*Train
@@ -104,6 +105,7 @@ type Train struct {
 	Fields  []Field  // fields of the data that Step and Eval take
 	Models  []*Model // models that the loss reaches
 	Metrics []string // names of Step's and Eval's results after the loss
+	Running []string // those of them that are values since the last Reset; the others are means over a batch
 
 	Epochs   int    // at most
 	Steps    int    // per epoch; 0: one pass over the data
