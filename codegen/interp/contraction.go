@@ -1,7 +1,9 @@
 package interp
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -117,6 +119,8 @@ func (c *compiler[F]) contraction(n *ir.Nest, extents []int) *contraction {
 		t.m, t.n = t.n, t.m
 		x, y = y, x
 	}
+	// The order of the reduced loops is free: the one in which the first factor's elements are neighbours packs fastest.
+	slices.SortStableFunc(t.k, func(l, r int) int { return cmp.Compare(x.reach(r), x.reach(l)) })
 	for i, group := range [][]int{t.batch, t.m, t.n, t.k} {
 		t.size[i] = 1
 		for _, l := range group {
@@ -139,20 +143,20 @@ func (c *compiler[F]) contraction(n *ir.Nest, extents []int) *contraction {
 	return t
 }
 
+// reach returns how far apart the elements of neighbouring points of a loop are.
+func (a *access) reach(loop int) int {
+	n := 0
+	for i := range a.dims {
+		n += a.dims[i].coef(loop) * a.strides[i]
+	}
+	return max(n, -n)
+}
+
 func last(loops []int) int {
 	if len(loops) == 0 {
 		return -1
 	}
 	return loops[len(loops)-1]
-}
-
-func contains(loops []int, l int) bool {
-	for _, x := range loops {
-		if x == l {
-			return true
-		}
-	}
-	return false
 }
 
 // operand separates a's index expressions into a part of the rows and the batch and a part of the columns. It returns nil if a quotient
@@ -163,7 +167,7 @@ func (t *contraction) operand(a *access, rows, cols []int) *operand {
 		x := &a.dims[d]
 		row, col := index{c: x.c}, index{}
 		for _, l := range x.lin {
-			if contains(cols, l.loop) {
+			if slices.Contains(cols, l.loop) {
 				col.lin = append(col.lin, l)
 			} else {
 				row.lin = append(row.lin, l)
@@ -173,7 +177,7 @@ func (t *contraction) operand(a *access, rows, cols []int) *operand {
 			inCols, inRows := false, false
 			for l := range t.extents {
 				if q.num.uses(l) {
-					if contains(cols, l) {
+					if slices.Contains(cols, l) {
 						inCols = true
 					} else {
 						inRows = true

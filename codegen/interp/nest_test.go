@@ -341,3 +341,38 @@ func TestRandomNests(t *testing.T) {
 		checkNest(t, n, g.args)
 	})
 }
+
+// TestEmbeddingGradient scatters rows, many of them on the same ones, in several jobs.
+func TestEmbeddingGradient(t *testing.T) {
+	const tokens, words, units = 400, 11, 150
+	ids := tensor.New(tensor.I32, tokens)
+	for k := range ids.I32 {
+		ids.I32[k] = int32(k * k % words)
+	}
+	at := ir.LoadIndex(&ir.Read{Operand: 0, Index: []ir.Affine{ir.Loop(0)}})
+	n := &ir.Nest{
+		Combine: ir.Sum, Index: ir.Indices([]ir.Affine{ir.Int(tokens), ir.Int(units)}),
+		Write: []ir.Affine{at, ir.Loop(1)}, Shape: []ir.Affine{ir.Int(words), ir.Int(units)},
+		Body: ir.ReadOf(tensor.F32, 1, ir.Loop(0), ir.Loop(1)),
+	}
+	args := []*tensor.Tensor{ids, ramp(tokens, units)}
+	if parts := len(compiledNest(n, args).parts); parts < 2 {
+		t.Errorf("%d job", parts)
+	}
+	checkNest(t, n, args)
+	ids.I32[399] = words
+	checkNest(t, n, args) // an error
+}
+
+// TestInplace checks which operands an elementwise nest may overwrite.
+func TestInplace(t *testing.T) {
+	n := &ir.Nest{Combine: ir.Map, Out: 2, Index: ir.Indices([]ir.Affine{ir.Int(3), ir.Int(3)})}
+	i, j := ir.Loop(0), ir.Loop(1)
+	n.Body = ir.Apply(ir.OpAdd,
+		ir.Apply(ir.OpMul, ir.ReadOf(tensor.F32, 0, i, j), ir.ReadOf(tensor.F32, 1, j, i)),
+		ir.Apply(ir.OpAdd, ir.ReadOf(tensor.F32, 2, j), ir.Apply(ir.OpAdd, ir.ReadOf(tensor.F32, 3, i, j), ir.ReadOf(tensor.F32, 3, j, i))))
+	got := compiledNest(n, []*tensor.Tensor{ramp(3, 3), ramp(3, 3), ramp(3), ramp(3, 3)}).inplace
+	if fmt.Sprint(got) != "[true false false false]" {
+		t.Errorf("in place: %v", got)
+	}
+}

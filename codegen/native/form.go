@@ -39,14 +39,21 @@ type access struct {
 	dims    []*form
 	sizes   []poly
 	strides []poly
-	check   []bool // dimensions whose index may lie outside
-	guarded bool   // outside, the element is otherwise; else it is an error
-	other   float64
+	check   []checkKind
+	other   float64 // the element outside
 
 	flat bool  // nothing to check, no quotients and no data: the offset is the linear form off
 	off  *form // the linear part of the offset
-	id   string
 }
+
+// checkKind says what is done where an index of one dimension may lie outside it.
+type checkKind uint8
+
+const (
+	unchecked checkKind = iota // it is proved inside
+	otherwise                  // the element is another value there
+	fault                      // the call fails there
+)
 
 // coef returns the coefficient of a loop in f's linear part.
 func (f *form) coef(loop int) poly {
@@ -109,7 +116,7 @@ func (a *access) hides(loop int) bool {
 
 // fails reports whether an index of a, or an index within one, may be an error.
 func (a *access) fails() bool {
-	if !a.guarded && slices.Contains(a.check, true) {
+	if slices.Contains(a.check, fault) {
 		return true
 	}
 	for _, d := range a.dims {
@@ -192,7 +199,7 @@ func (f *form) String() string {
 
 // String is equal for equal accesses of one nest.
 func (a *access) String() string {
-	return fmt.Sprintf("%%%d%v%v%v%v", a.operand, a.dims, a.check, a.guarded, a.other)
+	return fmt.Sprintf("%%%d%v%v%v", a.operand, a.dims, a.check, a.other)
 }
 
 // forms lowers the index expressions of one nest. Loops of extent 1 vanish.
@@ -251,29 +258,34 @@ func dimension(a ir.Affine) bool {
 }
 
 func (l *forms) access(r *ir.Read) *access {
-	a := &access{operand: r.Operand, guarded: r.Guarded, other: r.Else}
+	a := &access{operand: r.Operand, other: r.Else}
 	shape := l.shapes[r.Operand]
 	if len(shape) != len(r.Index) {
 		panic(fmt.Sprintf("BUG: native: %d indices for an operand of %d dimensions", len(r.Index), len(shape)))
 	}
-	l.fill(a, r.Index, shape)
+	l.fill(a, r.Index, shape, r.Guarded)
 	return a
 }
 
 // fill sets a's indices into something of that shape.
-func (l *forms) fill(a *access, index, shape []ir.Affine) {
+func (l *forms) fill(a *access, index, shape []ir.Affine, guarded bool) {
 	a.flat = true
 	for i, ix := range index {
 		f := l.form(ix)
 		inside := ir.Inside(ix, shape[i], l.nest.Extent)
-		check := !inside && (a.guarded || f.loads())
-		if !inside && !check && len(l.nest.Guards) > 0 {
-			// Inside only where the guards pass: elsewhere any element will do.
-			check, a.guarded = true, true
+		check := unchecked
+		switch {
+		case inside:
+		case guarded:
+			check = otherwise
+		case f.loads():
+			check = fault
+		case len(l.nest.Guards) > 0:
+			check = otherwise // inside only where the guards pass: elsewhere any element will do
 		}
 		a.dims, a.check = append(a.dims, f), append(a.check, check)
 		a.sizes = append(a.sizes, l.sizes.dim(shape[i]))
-		a.flat = a.flat && f.isLinear() && !check
+		a.flat = a.flat && f.isLinear() && check == unchecked
 	}
 	a.strides = make([]poly, len(shape))
 	n := constant(1)

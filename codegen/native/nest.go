@@ -1,0 +1,309 @@
+package native
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// loopNest is a nest with its loops merged, classed and ordered.
+//
+// The outer loops are the result's, in its order; with one more for tiles of the vector loop they are flattened to the points p, which
+// chunks are ranges of. Then come the reduced loops. The vector loop v lies innermost where it is reduced, and around the reduced loops
+// where it is the result's ("across"): then each lane holds an element of the result.
+type loopNest struct {
+	ir      *ir.Nest
+	combine ir.Combine
+	scatter bool
+	dtype   tensor.DType // of the body
+	result  tensor.DType
+
+	extents []poly
+	class   []loopClass
+	outer   []int
+	reduced []int // without v
+	v       int   // −1: there is none, all is scalar
+	across  bool
+	tile    int // of v across the result; 0: v is not tiled
+	split   int // the loop that partial results may be split over, −1 for none
+
+	guards []guard
+	root   *node
+	nodes  int
+	outs   *access // where a point's element lies; scatter: where it is added
+	number *form   // of a point among those reduced, for ArgMax and ArgMin
+	sizes  *sizes
+	types  []tensor.DType // of the operands
+}
+
+type guard struct{ e, limit *form }
+
+type loopClass uint8
+
+const (
+	outputLoop loopClass = iota
+	reducedLoop
+)
+
+// node is a scalar op, read, index or literal of a body. Equal ones are one node.
+type node struct {
+	op     ir.Op
+	leaf   ir.Leaf
+	dtype  tensor.DType
+	args   []*node
+	access *access
+	form   *form
+	value  float64
+	id     int
+}
+
+// nestCompiler turns an IR nest into a loopNest.
+type nestCompiler struct {
+	*loopNest
+	low   *forms
+	known map[string]*node
+	memo  map[*ir.Expr]*node
+}
+
+// analyse prepares n over operands of these types.
+func analyse(n *ir.Nest, operands []ir.Type) (*loopNest, error) {
+	if n.Body.DType == tensor.Bool && n.Combine != ir.Map && n.Combine != ir.Max && n.Combine != ir.Min {
+		return nil, fmt.Errorf("%s of bool is not defined", n.Combine)
+	}
+	t := &loopNest{
+		ir: n, combine: n.Combine, scatter: n.Write != nil, dtype: n.Body.DType, result: n.ResultDType(),
+		v: -1, split: -1, sizes: newSizes(),
+	}
+	c := &nestCompiler{loopNest: t, known: map[string]*node{}, memo: map[*ir.Expr]*node{}}
+	c.low = &forms{nest: n, sizes: t.sizes}
+	for _, o := range operands {
+		c.low.shapes = append(c.low.shapes, o.Shape)
+		t.types = append(t.types, o.DType)
+	}
+	for i, ix := range n.Index {
+		e := t.sizes.dim(ix.Extent)
+		if e.is(1) {
+			c.low.loops = append(c.low.loops, -1)
+			continue
+		}
+		c.low.loops = append(c.low.loops, len(t.extents))
+		t.extents = append(t.extents, e)
+		if i < n.Out || t.scatter {
+			t.class = append(t.class, outputLoop)
+		} else {
+			t.class = append(t.class, reducedLoop)
+		}
+	}
+	t.root = c.expr(n.Body)
+	t.nodes = len(c.known)
+	for _, g := range n.Guards {
+		t.guards = append(t.guards, guard{c.low.form(g.E), c.low.form(g.Limit)})
+	}
+	t.outs = &access{}
+	if t.scatter {
+		c.low.fill(t.outs, n.Write, n.Shape, false)
+	} else {
+		shape := n.ResultShape()
+		c.low.fill(t.outs, ir.Loops(0, n.Out), shape, false)
+	}
+	t.number = &form{c: poly{}}
+	stride := constant(1)
+	for i := len(n.Index) - 1; i >= n.Out; i-- {
+		c.low.rowMajor(t.number, i, stride)
+		stride = stride.mul(t.sizes.dim(n.Index[i].Extent))
+	}
+	c.merge()
+	c.order()
+	return t, nil
+}
+
+func (l *forms) rowMajor(f *form, index int, stride poly) {
+	if k := l.loops[index]; k >= 0 {
+		f.add(&form{c: poly{}, lin: []linear{{k, constant(1)}}}, stride)
+	}
+}
+
+// expr returns the node of e, with composite ops expanded.
+func (c *nestCompiler) expr(e *ir.Expr) *node {
+	if nd := c.memo[e]; nd != nil {
+		return nd
+	}
+	nd := &node{op: e.Op, leaf: e.Leaf, dtype: e.DType}
+	var key string
+	switch e.Leaf {
+	case ir.LeafConst:
+		nd.value = e.Value
+		key = fmt.Sprintf("const %v %x", e.DType, math.Float64bits(e.Value))
+	case ir.LeafIndex:
+		nd.form = c.low.form(*e.Affine)
+		key = nd.form.String()
+	case ir.LeafRead:
+		nd.access = c.low.access(e.Read)
+		key = nd.access.String()
+	default:
+		if x := e.Op.Expand(e.Args); x != nil {
+			nd = c.expr(x)
+			c.memo[e] = nd
+			return nd
+		}
+		var b strings.Builder
+		fmt.Fprintf(&b, "%d", e.Op)
+		for _, a := range e.Args {
+			arg := c.expr(a)
+			nd.args = append(nd.args, arg)
+			fmt.Fprintf(&b, " #%d", arg.id)
+		}
+		key = b.String()
+	}
+	if old := c.known[key]; old != nil {
+		nd = old
+	} else {
+		nd.id = len(c.known)
+		c.known[key] = nd
+	}
+	c.memo[e] = nd
+	return nd
+}
+
+// visit calls f for every index expression that the loops' numbering concerns; an access is visited whole.
+func (c *nestCompiler) visit(onForm func(*form), onAccess func(*access)) {
+	for _, nd := range c.known {
+		if nd.form != nil {
+			onForm(nd.form)
+		}
+		if nd.access != nil {
+			onAccess(nd.access)
+		}
+	}
+	for _, g := range c.guards {
+		onForm(g.e)
+		onForm(g.limit)
+	}
+	onAccess(c.outs)
+	onForm(c.number)
+}
+
+// merge joins neighbouring loops of one class that every index expression treats as one loop.
+func (c *nestCompiler) merge() {
+	for a := 0; a+1 < len(c.extents); {
+		if c.class[a] != c.class[a+1] || !c.mergeable(a) {
+			a++
+			continue
+		}
+		to := make([]int, len(c.extents))
+		for k := range to {
+			switch {
+			case k < a:
+				to[k] = k
+			case k == a:
+				to[k] = -1
+			default:
+				to[k] = k - 1
+			}
+		}
+		c.extents[a+1] = c.extents[a+1].mul(c.extents[a])
+		c.extents = append(c.extents[:a], c.extents[a+1:]...)
+		c.class = append(c.class[:a], c.class[a+1:]...)
+		c.renumber(to)
+	}
+}
+
+func (c *nestCompiler) mergeable(a int) bool {
+	ok := true
+	test := func(f *form) {
+		ok = ok && f.coef(a).equal(f.coef(a+1).mul(c.extents[a+1])) && !f.hides(a) && !f.hides(a+1)
+	}
+	c.visit(test, func(x *access) {
+		if x.flat {
+			test(x.off)
+			return
+		}
+		for _, d := range x.dims {
+			test(d)
+		}
+	})
+	return ok
+}
+
+// renumber renames the loops in all expressions.
+func (c *nestCompiler) renumber(to []int) {
+	c.visit(func(f *form) { f.renumber(to) }, func(x *access) { x.renumber(to) })
+}
+
+// order chooses the vector loop.
+func (c *nestCompiler) order() {
+	last := -1 // the last loop of the result
+	for k, cl := range c.class {
+		if cl == outputLoop {
+			last = k
+		}
+	}
+	v := last
+	if c.combine != ir.Map && !c.scatter {
+		best := math.MinInt
+		if last >= 0 {
+			best = c.score(last)
+		}
+		for k, cl := range c.class {
+			if s := c.score(k); cl == reducedLoop && s > best {
+				v, best = k, s
+			}
+		}
+	}
+	if c.scatter && (v < 0 || !c.outs.off.coef(v).is(1) || c.outs.hides(v) || c.outs.fails()) {
+		v = -1 // points of one vector might fall on one element
+	}
+	c.v = v
+	c.across = v >= 0 && c.class[v] == outputLoop
+	for k, cl := range c.class {
+		switch {
+		case k == v:
+		case cl == outputLoop:
+			c.outer = append(c.outer, k)
+		default:
+			c.reduced = append(c.reduced, k)
+		}
+	}
+	if c.across && !c.scatter {
+		c.tile = 4096
+		if c.combine != ir.Map {
+			c.tile = 1024
+		}
+		if n, ok := c.extents[v].isConst(); ok && n <= c.tile {
+			c.tile = 0
+		}
+	}
+	arg := c.combine == ir.ArgMax || c.combine == ir.ArgMin
+	switch {
+	case c.combine == ir.Map || c.scatter || arg:
+	case len(c.reduced) > 0:
+		c.split = c.reduced[0]
+	case v >= 0 && !c.across:
+		c.split = v
+	}
+}
+
+// score rates a loop as the vector loop: reads of neighbouring elements are best, repeated ones good.
+func (c *nestCompiler) score(loop int) int {
+	s := 0
+	if n, ok := c.extents[loop].isConst(); ok && n < 8 {
+		s -= 3
+	}
+	c.visit(func(*form) {}, func(a *access) {
+		if a == c.outs {
+			return
+		}
+		switch stride := a.off.coef(loop); {
+		case a.hides(loop):
+			s -= 2
+		case stride.is(1):
+			s += 2
+		case stride == nil:
+			s++
+		}
+	})
+	return s
+}
