@@ -25,8 +25,8 @@ type trainer struct {
 	label string
 	slots map[string]bool // names of optimisers' memories taken so far
 
-	set      *settings
-	inst     *instance // holds the train's streams
+	set  *settings
+	inst *instance // holds the train's streams
 }
 
 // train elaborates a train declaration.
