@@ -60,6 +60,17 @@ func BoundsOf(a Affine, extent func(int) Affine) (Bounds, bool) {
 
 // NonNegative reports whether a ≥ 0 is certain for all values ≥ 1 of its symbols. It is conservative: false means unknown.
 func NonNegative(a Affine) bool {
+	steps := maxProof
+	return nonNegative(a, &steps)
+}
+
+// maxProof bounds the steps of one proof, which may try two ways for each quotient.
+const maxProof = 1000
+
+func nonNegative(a Affine, steps *int) bool {
+	if *steps--; *steps < 0 {
+		return false
+	}
 	least := a.Const
 	for i, t := range a.Terms {
 		switch t.Atom.Kind {
@@ -70,7 +81,7 @@ func NonNegative(a Affine) bool {
 			least += t.Coef
 		case AtomQuotient:
 			others := Affine{a.Const, slices.Concat(a.Terms[:i], a.Terms[i+1:])}
-			return t.Coef > 0 && NonNegative(*t.Atom.Num) && NonNegative(others) || NonNegative(exchanged(others, t))
+			return t.Coef > 0 && nonNegative(*t.Atom.Num, steps) && nonNegative(others, steps) || nonNegative(exchanged(others, t), steps)
 		default:
 			return false
 		}

@@ -190,7 +190,11 @@ func (n *Nest) inside(a, limit Affine) bool {
 			return true
 		}
 	}
-	return n.nonNegative(a, n.Guards, maxGuards) && n.nonNegative(limit.Sub(a).AddConst(-1), n.Guards, maxGuards)
+	prove := func(a Affine) bool {
+		steps := maxProof
+		return n.nonNegative(a, n.Guards, maxGuards, &steps)
+	}
+	return prove(a) && prove(limit.Sub(a).AddConst(-1))
 }
 
 // below reports whether a < b is certain, by the loops alone.
@@ -204,7 +208,10 @@ const maxGuards = 3
 
 // nonNegative reports whether a ≥ 0 is certain. A guard may bound its own expression better than the loops do, so multiples of at most
 // rounds of the guards' expressions are exchanged for their bounds.
-func (n *Nest) nonNegative(a Affine, guards []Guard, rounds int) bool {
+func (n *Nest) nonNegative(a Affine, guards []Guard, rounds int, steps *int) bool {
+	if *steps--; *steps < 0 {
+		return false
+	}
 	if b, ok := BoundsOf(a, n.Extent); ok && NonNegative(b.Lo) {
 		return true
 	}
@@ -221,7 +228,7 @@ func (n *Nest) nonNegative(a Affine, guards []Guard, rounds int) bool {
 			if k < 0 {
 				rest = rest.Add(g.Limit.AddConst(-1).Scale(k))
 			}
-			if n.nonNegative(rest, guards[i+1:], rounds-1) {
+			if n.nonNegative(rest, guards[i+1:], rounds-1, steps) {
 				return true
 			}
 		}

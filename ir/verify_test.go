@@ -2,6 +2,7 @@ package ir
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -229,6 +230,30 @@ func TestVerifyStructure(t *testing.T) {
 		var invalid *InvalidError
 		if !errors.As(err, &invalid) || err.Error() != c.want {
 			t.Errorf("got %v\nwant %s", err, c.want)
+		}
+	}
+}
+
+// Proofs that could go on for ever are given up: the text may come from anyone.
+func TestVerifyGivesUp(t *testing.T) {
+	var quotients, guards, sums []string
+	for i := range 60 {
+		quotients = append(quotients, fmt.Sprintf("((a+b+%d)/%d)", i, 61+i))
+		guards = append(guards, fmt.Sprintf("a+b-%d < N", i))
+	}
+	for range 40 {
+		sums = append(sums, "N+M+N/2+M/3+N/5+M/7+1")
+	}
+	for _, line := range []string{
+		"%y: f32[N, 4] = map [a<N, b<4] %x[a, " + strings.Join(quotients, "-") + "]",
+		"%y: f32[N, 4] = map [a<N, b<4] %x[a, " + strings.Join(quotients, "+") + "]",
+		"%y: f32[N, 4] = map [a<N, b<4] where (" + strings.Join(guards, ", ") + ") %x[a-2*b, 0]",
+		"%y: f32[" + strings.Join(sums, ", ") + "] = reshape %x",
+		"%y: f32[N, 4] = map [a<N, b<4] %x[a, " + strings.Repeat("%i[", 450) + "b+4" + strings.Repeat("]", 450) + "]",
+		"%y: f32[N, 4] = map [a<N, b<4] %x[a, " + strings.Repeat("(", 900) + "b+9" + strings.Repeat("/2+b)", 900) + "]",
+	} {
+		if Verify(parsed(t, strings.Replace(verifyFrame, "LINE", line, 1))) == nil {
+			t.Errorf("accepted: %.80s", line)
 		}
 	}
 }
