@@ -2,84 +2,141 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"io"
+	"math"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/data"
+	"github.com/nnc-lang/nnc/runtime/term"
 	"github.com/nnc-lang/nnc/runtime/train"
-	"github.com/nnc-lang/nnc/runtime/weights"
 )
 
 // evalCmd measures a trained program on its test data.
 type evalCmd struct {
 	source
 	Weights string `help:"The trained weights; the file that the program saves, if it is left out." placeholder:"FILE"`
-	Steps   int    `help:"Measure this many batches, going over the data again where they need more. Without it each example is visited once."`
-	Seed    int32  `default:"1" help:"What the order of examples follows from, with --steps."`
+	Steps   count  `help:"Measure this many batches in a random order, going over the data again where they need more, as Keras does. Without it each example is visited once." placeholder:"N"`
+	Seed    int32  `default:"1" help:"What the order of the examples follows from, with --steps."`
+	JSON    bool   `name:"json" help:"Print a line of JSON for each train block."`
+}
+
+// Help shows how the command is used.
+func (evalCmd) Help() string {
+	return `Prints the loss and the metrics of the train block, such as "Test accuracy: 0.8125". Broken test examples are named and left out.
+
+    nnc eval catdog.nn
+    nnc eval catdog.nn --weights model.h5 --steps 50`
 }
 
 // Run carries out the command.
-func (c *evalCmd) Run(ctx context.Context, std *streams) error {
-	l, err := c.load(std, false)
+func (c *evalCmd) Run(std *streams) error {
+	l, err := c.load(std, needsData)
 	if err != nil {
 		return err
 	}
 	if len(l.plan.Trains) == 0 {
-		return fmt.Errorf("%s declares no training, so there is nothing to measure", c.File)
+		return fmt.Errorf("%s declares no training, so there is nothing to measure; `nnc test %s` runs its tests", c.File, c.File)
 	}
-	prog, err := l.build(0)
+	prog, err := l.trained(c.Weights)
 	if err != nil {
-		return err
-	}
-	if err := loadTrained(prog, l.plan, c.Weights); err != nil {
 		return err
 	}
 	for _, t := range l.plan.Trains {
-		if err := printTest(ctx, std, prog, l, t, *c); err != nil {
+		m, err := evaluate(context.Background(), std, prog, l, t, train.EvalOptions{Steps: int(c.Steps), Seed: c.Seed})
+		if err != nil {
 			return err
 		}
+		if c.JSON {
+			if err := m.printJSON(std.out); err != nil {
+				return err
+			}
+			continue
+		}
+		m.print(std.out, std.err)
 	}
 	return nil
 }
 
-// printTest measures one train's models on the test split and prints what came out: `Test accuracy: 0.8125`.
-func printTest(ctx context.Context, std *streams, prog runtime.Program, l *loaded, t *plan.Train, c evalCmd) error {
+// measured is what a train's models came to on the test split.
+type measured struct {
+	label    string
+	names    []string // of values, the loss first
+	values   map[string]float64
+	examples int      // visited, each as often as it was
+	broken   []string // examples that were left out
+}
+
+// evaluate measures one train's models on the test split. A progress bar is drawn if standard error is a terminal.
+func evaluate(ctx context.Context, std *streams, prog runtime.Program, l *loaded, t *plan.Train, opt train.EvalOptions) (*measured, error) {
 	ds := l.data[t.Data]
 	if ds == nil || ds.Test == nil {
-		return errors.New("the data has no test split: give it a test folder, or a third share in split")
+		return nil, fmt.Errorf("%s has no test data: give its data a test folder, or a third share in split", l.plan.File)
 	}
-	values, n, err := train.Evaluate(ctx, prog, l.plan, t, ds.Test, train.EvalOptions{Steps: c.Steps, Seed: c.Seed})
+	var bar *term.Bar
+	if term.IsTerminal(std.err) {
+		opt.Progress = func(done, total, examples int) {
+			if bar == nil {
+				bar = term.NewBar(std.err, "Test", "examples", total, 0)
+			}
+			bar.Step(examples)
+		}
+	}
+	values, n, err := train.Evaluate(ctx, prog, l.plan, t, ds.Test, opt)
+	bar.Clear()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, name := range append([]string{plan.ResultLoss}, t.Metrics...) {
-		fmt.Fprintf(std.out, "Test %s: %.4f\n", strings.ReplaceAll(name, "_", " "), values[name])
+	m := &measured{label: t.Label, names: append([]string{plan.ResultLoss}, t.Metrics...), values: values, examples: n}
+	if s, ok := ds.Test.(data.SkipReporter); ok {
+		m.broken = s.Skipped()
 	}
-	if broken := ds.Test; broken != nil {
-		_ = n
-	}
-	return nil
+	return m, nil
 }
 
-// loadTrained loads the weights of a file, or of the one that the program saves.
-func loadTrained(prog runtime.Program, p *plan.Program, file string) error {
-	if file == "" {
-		for _, t := range p.Trains {
-			if t.Save != "" {
-				file = beside(p.File, t.Save)
-			}
-		}
-		if file == "" {
-			return fmt.Errorf("the program saves no weights: give a file of trained weights with --weights FILE, or add save: \"model.h5\" to its train block and run `nnc run %s`", p.File)
-		}
-		if missing(file) {
-			return fmt.Errorf("there are no trained weights yet: train them with `nnc run %s`, which writes %s, or give a file with --weights FILE", p.File, file)
-		}
+// print writes the values to out, as `Test accuracy: 0.8125`, and which examples are broken to notes.
+func (m *measured) print(out, notes io.Writer) {
+	const most = 5
+	for _, line := range m.broken[:min(most, len(m.broken))] {
+		fmt.Fprintf(notes, "data: skipped %s\n", line)
 	}
-	if missing(file) {
-		return fmt.Errorf("there is no file %s", file)
+	if n := len(m.broken); n > most {
+		fmt.Fprintf(notes, "data: skipped %d more\n", n-most)
 	}
-	return weights.LoadProgram(file, prog, p)
+	switch n := len(m.broken); {
+	case n == 1:
+		fmt.Fprintln(notes, "data: 1 broken test example does not count")
+	case n > 1:
+		fmt.Fprintf(notes, "data: %d broken test examples do not count\n", n)
+	}
+	of := "Test"
+	if m.label != "" {
+		of = m.label + ": test"
+	}
+	for _, name := range m.names {
+		fmt.Fprintf(out, "%s %s: %.4f\n", of, strings.ReplaceAll(name, "_", " "), m.values[name])
+	}
+}
+
+func (m *measured) printJSON(out io.Writer) error {
+	values := map[string]*float64{}
+	for name, v := range m.values {
+		values[name] = finite(v)
+	}
+	return writeJSON(out, struct {
+		Train    string              `json:"train,omitempty"`
+		Values   map[string]*float64 `json:"values"`
+		Examples int                 `json:"examples"`
+		Broken   []string            `json:"broken,omitempty"`
+	}{m.label, values, m.examples, m.broken})
+}
+
+// finite is nil, which JSON writes as null, for what JSON has no number for.
+func finite(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
 }

@@ -1,60 +1,61 @@
 // Command nnc compiles and runs neural networks written in the language .nn.
 //
-// Exit codes: 0 fine, 1 the program or its data is wrong, 2 nnc was called wrongly.
+// Exit codes: 0 fine; 1 the program or its data is wrong, or the run was interrupted; 2 nnc was called wrongly; 3 a bug of nnc.
 package main
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
+	"runtime/debug"
 
 	"github.com/alecthomas/kong"
-
-	"github.com/nnc-lang/nnc/ir/diag"
-	"github.com/nnc-lang/nnc/runtime/term"
-	"github.com/nnc-lang/nnc/runtime/train"
 )
 
 // commands is the command line: one field for each command, in the order of `nnc --help`.
 type commands struct {
-	Run     runCmd     `cmd:"" help:"Train a program as it declares, evaluate it and save its weights."`
+	Run     runCmd     `cmd:"" help:"Train a program as it declares, measure it and save its weights."`
 	Eval    evalCmd    `cmd:"" help:"Measure a trained program on its test data."`
 	Predict predictCmd `cmd:"" help:"Say what a trained program makes of pictures."`
 	Check   checkCmd   `cmd:"" help:"Report the errors of programs without running them."`
 	Test    testCmd    `cmd:"" help:"Run the tests that programs declare."`
 	Fmt     fmtCmd     `cmd:"" help:"Format programs."`
 	Summary summaryCmd `cmd:"" help:"Show a program's layers, shapes and parameters."`
-	Opt     optCmd     `cmd:"" help:"Show a program's IR, before, between or after the passes, or run passes on IR text."`
+	Opt     optCmd     `cmd:"" help:"Show a program's IR, or run passes on IR text."`
 	Passes  passesCmd  `cmd:"" help:"List the compiler's passes."`
+
+	Version kong.VersionFlag `help:"Print the version and leave."`
 }
 
-// streams are where a command reads and writes.
-type streams struct {
-	in       io.Reader
-	out, err io.Writer
-}
+const description = `A language and compiler for neural networks. One .nn file states data, model, loss, optimiser and target.
 
-// errFailed ends a command with exit code 1 when it has said already what is wrong.
-var errFailed = errors.New("failed")
+    nnc run examples/catdog/catdog.nn        train it
+    nnc eval examples/catdog/catdog.nn       measure it on the test photos
+    nnc predict examples/catdog/catdog.nn photo.jpg
 
-// usageError is a call that cannot be carried out: exit code 2.
-type usageError struct{ error }
+Exit codes: 0 fine; 1 the program or its data is wrong, or the run was interrupted; 2 nnc was called wrongly; 3 a bug of nnc.`
 
 func main() { os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})) }
 
 // run carries out a command line and returns the exit code.
-func run(args []string, std streams) int {
+func run(args []string, std streams) (code int) {
+	out := &output{w: std.out}
+	if !std.onTerminal() {
+		std.out = out
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			code = reportBug(std, r, debug.Stack())
+		}
+	}()
 	var cli commands
 	ended := -1
+	helpTo := std.out
+	if len(args) == 0 { // a wrong call: nothing that a pipe should take for output
+		helpTo = std.err
+	}
 	parser, err := kong.New(&cli,
-		kong.Name("nnc"),
-		kong.Description("A language and compiler for neural networks. One .nn file states data, model, loss, optimiser and target.\n\n"+
-			"Start with:  nnc run examples/catdog/catdog.nn"),
-		kong.Writers(std.out, std.err),
+		kong.Name("nnc"), kong.Description(description), kong.Vars{"version": version()},
+		kong.Writers(helpTo, std.err),
 		kong.Exit(func(code int) { ended = code }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
 	)
@@ -62,48 +63,46 @@ func run(args []string, std streams) int {
 		panic("BUG: " + err.Error())
 	}
 	if len(args) == 0 {
-		args = []string{"--help"}
+		_, _ = parser.Parse([]string{"--help"})
+		return exitMisuse
 	}
-	command, err := parser.Parse(args)
-	if ended >= 0 {
-		return ended // help was printed
-	}
-	if err != nil {
-		fmt.Fprintf(std.err, "nnc: %s\n", err)
-		fmt.Fprintln(std.err, "nnc --help lists the commands; nnc COMMAND --help says what one takes")
-		return 2
-	}
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	command.BindTo(ctx, (*context.Context)(nil))
-	return exitCode(command.Run(&std), std)
-}
-
-// exitCode reports an error and chooses the exit code.
-func exitCode(err error, std streams) int {
-	var list *diag.List
-	var usage usageError
-	var interrupted *train.InterruptedError
+	command, err := parser.Parse(normalized(args, parser.Model))
 	switch {
-	case err == nil:
-		return 0
-	case errors.Is(err, errFailed):
-	case errors.As(err, &list):
-		report(std, list)
-	case errors.As(err, &usage):
-		fmt.Fprintf(std.err, "nnc: %s\n", err)
-		return 2
-	case errors.As(err, &interrupted):
-		fmt.Fprintln(std.err, err)
-	default:
-		fmt.Fprintf(std.err, "error: %s\n", err)
+	case ended >= 0: // help or the version was printed
+		return out.exitCode(std, ended)
+	case err != nil:
+		return reportMisuse(std, err)
 	}
-	return 1
+	return out.exitCode(std, exitCode(command.Run(&std), std))
 }
 
-// report prints diagnostics.
-func report(std streams, list *diag.List) {
-	if err := diag.Render(std.err, list, term.Colours(std.err)); err != nil {
-		panic("cannot write to standard error: " + err.Error())
+// version is that of the module, with the commit where it was built from a checkout.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "nnc (unknown version)"
 	}
+	text := "nnc " + info.Main.Version
+	for _, s := range info.Settings {
+		if s.Key == "vcs.revision" && info.Main.Version == "(devel)" {
+			text += " " + s.Value
+		}
+	}
+	return text + " " + info.GoVersion
+}
+
+// output remembers the first failure to write, which commands would not notice one by one: a full disk must not look like success.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+// Write writes to the underlying writer until that fails.
+func (o *output) Write(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	n, err := o.w.Write(p)
+	o.err = err
+	return n, err
 }

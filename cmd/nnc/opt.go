@@ -2,7 +2,7 @@ package main
 
 import (
 	"fmt"
-	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -15,37 +15,51 @@ import (
 
 // optCmd shows a program's IR and runs passes on it.
 type optCmd struct {
-	File    string            `arg:"" help:"A program (.nn), or IR text (any other name)."`
-	Set     map[string]string `help:"Give an option of the program a value." placeholder:"NAME=VALUE" mapsep:"none"`
-	Passes  []string          `help:"Run these passes in this order, instead of all." placeholder:"PASS,…"`
-	Disable []string          `help:"Leave these passes out." placeholder:"PASS,…"`
-	Dump    []string          `help:"Print the IR also after these passes, or after \"all\" of them." placeholder:"PASS,…"`
-	None    bool              `help:"Run no pass: print the IR as the front end makes it."`
-	Func    string            `help:"Print only this function." placeholder:"NAME"`
-	Time    bool              `name:"time-passes" help:"Print how long each pass took."`
+	File string `arg:"" help:"A program (.nn), or a file of IR text (any other name); - is IR text on standard input."`
+	settings
+	Passes  []string `help:"Run these passes in this order, instead of all." placeholder:"PASS"`
+	Disable []string `help:"Leave these passes out." placeholder:"PASS"`
+	Dump    []string `help:"Print the IR also after these passes, or after all of them." placeholder:"PASS"`
+	None    bool     `help:"Run no pass: print the IR as the front end makes it."`
+	Func    string   `help:"Print only this function." placeholder:"NAME"`
+	Time    bool     `name:"time-passes" help:"Print how long each pass took."`
+}
+
+// Help shows how the command is used.
+func (optCmd) Help() string {
+	return `Prints the IR after all passes. What it prints it also reads. "nnc passes" lists the passes.
+
+    nnc opt net.nn --none                            as the front end makes it
+    nnc opt net.nn --func Net.predict --dump all     after every pass
+    nnc opt net.nn --none | nnc opt - --passes inline,simplify`
 }
 
 // Run carries out the command.
 func (c *optCmd) Run(std *streams) error {
+	for _, name := range slices.Concat(c.Passes, c.Disable, c.Dump) {
+		if err := c.checkPass(name); err != nil {
+			return err
+		}
+	}
+	if c.None && len(c.Passes)+len(c.Disable)+len(c.Dump) > 0 {
+		return misuse("--none runs no pass, so --passes, --disable and --dump mean nothing beside it")
+	}
 	m, err := c.module(std)
 	if err != nil {
 		return err
 	}
-	for _, name := range slices.Concat(c.Passes, c.Disable, c.Dump) {
-		if name != "all" && !slices.ContainsFunc(passes.All(), func(p passes.Pass) bool { return p.Name == name }) {
-			return usageError{fmt.Errorf("%q is no pass: `nnc passes` lists them", name)}
-		}
+	if c.Func != "" && m.Func(c.Func) == nil {
+		return misuse("there is no function %s; there are %s", c.Func, strings.Join(funcNames(m), ", "))
 	}
-	timing := tabwriter.NewWriter(std.err, 0, 8, 2, ' ', tabwriter.AlignRight)
+	printed := false // what the last pass left
+	timing := tabwriter.NewWriter(std.err, 0, 8, 2, ' ', 0)
 	options := passes.Options{
 		Disable: c.Disable, Only: c.Passes,
 		Observe: func(pass string, m *ir.Module, d time.Duration) {
-			if slices.Contains(c.Dump, pass) || slices.Contains(c.Dump, "all") {
+			if printed = slices.Contains(c.Dump, pass) || slices.Contains(c.Dump, "all"); printed {
 				fmt.Fprintf(std.out, "; after %s\n%s\n", pass, c.text(m))
 			}
-			if c.Time {
-				fmt.Fprintf(timing, "%s\t%s\t\n", pass, d.Round(time.Microsecond))
-			}
+			fmt.Fprintf(timing, "%s\t%s\n", pass, d.Round(time.Microsecond))
 		},
 	}
 	if !c.None {
@@ -53,26 +67,59 @@ func (c *optCmd) Run(std *streams) error {
 			return err
 		}
 	}
-	fmt.Fprint(std.out, c.text(m))
-	return timing.Flush()
+	if !printed {
+		fmt.Fprint(std.out, c.text(m))
+	}
+	if c.Time {
+		return timing.Flush()
+	}
+	return nil
 }
 
-// module compiles a program or parses IR text.
+// checkPass refuses a name that is no pass, or that stands where it cannot.
+func (c *optCmd) checkPass(name string) error {
+	if name == "all" && slices.Contains(c.Dump, name) && !slices.Contains(c.Passes, name) && !slices.Contains(c.Disable, name) {
+		return nil
+	}
+	var names []string
+	for _, p := range passes.All() {
+		if p.Name == name {
+			if p.Required && slices.Contains(c.Disable, name) {
+				return misuse("the pass %s cannot be left out: it %s", name, p.Doc)
+			}
+			return nil
+		}
+		names = append(names, p.Name)
+	}
+	if near := diag.DidYouMean(name, names); near != "" {
+		return misuse("there is no pass %s; did you mean %s?", name, near)
+	}
+	return misuse("there is no pass %s; there are %s", name, strings.Join(names, ", "))
+}
+
+// module compiles a program or reads IR text.
 func (c *optCmd) module(std *streams) (*ir.Module, error) {
-	if strings.HasSuffix(c.File, ".nn") {
-		l, err := source{c.File, c.Set}.load(std, true)
+	if filepath.Ext(c.File) == ".nn" {
+		l, err := source{c.File, c.settings}.load(std, wantsData)
 		if err != nil {
 			return nil, err
 		}
+		l.noteMissing(std, c.File)
 		return l.plan.Module, nil
 	}
-	text, err := os.ReadFile(c.File)
-	if err != nil {
-		return nil, usageError{err}
+	if len(c.Set) > 0 {
+		return nil, misuse("--set is for programs; IR text has no options")
 	}
-	m, err := ir.Parse(diag.NewFile(c.File, string(text)))
+	text, err := readText(std, c.File)
 	if err != nil {
 		return nil, err
+	}
+	m, err := ir.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	if err := ir.Verify(m); err != nil {
+		return nil, fmt.Errorf("%s: %w", text.Name, err)
 	}
 	return m, nil
 }
@@ -84,28 +131,15 @@ func (c *optCmd) text(m *ir.Module) string {
 	}
 	f := m.Func(c.Func)
 	if f == nil {
-		names := make([]string, len(m.Funcs))
-		for i, f := range m.Funcs {
-			names[i] = f.Name
-		}
-		return fmt.Sprintf("; there is no function %s; there are %s\n", c.Func, strings.Join(names, ", "))
+		return fmt.Sprintf("; the function %s is gone\n", c.Func)
 	}
-	return f.String() + "\n"
+	return f.String()
 }
 
-// passesCmd lists the passes.
-type passesCmd struct{}
-
-// Run carries out the command.
-func (c *passesCmd) Run(std *streams) error {
-	w := tabwriter.NewWriter(std.out, 0, 8, 2, ' ', 0)
-	for _, p := range passes.All() {
-		required := ""
-		if p.Required {
-			required = "required"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\n", p.Name, required, p.Doc)
+func funcNames(m *ir.Module) []string {
+	names := make([]string, len(m.Funcs))
+	for i, f := range m.Funcs {
+		names[i] = f.Name
 	}
-	fmt.Fprintf(w, "\norder: %s\n", strings.Join(passes.Pipeline(), ", "))
-	return w.Flush()
+	return names
 }

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
+	"path/filepath"
 
 	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/codegen/interp"
@@ -15,81 +13,95 @@ import (
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/train"
+	"github.com/nnc-lang/nnc/runtime/weights"
 )
+
+// settings give options of programs values.
+type settings struct {
+	Set map[string]string `help:"Give an option of the program a value; for several, repeat it." placeholder:"NAME=VALUE" mapsep:"none"`
+}
 
 // source is the program file of a command and the options given to it.
 type source struct {
-	File string            `arg:"" help:"The program, a .nn file."`
-	Set  map[string]string `help:"Give an option of the program a value." placeholder:"NAME=VALUE" mapsep:"none"`
+	File string `arg:"" help:"The program, a .nn file."`
+	settings
 }
 
-// load compiles a program. data is what its data declarations hold, opened while compiling, since class names and such are part of
-// the program; with optional, data that cannot be read is an error only where the program depends on it.
-func (s source) load(std *streams, optional bool) (*loaded, error) {
-	src, err := readSource(s.File)
-	if err != nil {
-		return nil, err
-	}
-	l := &loaded{data: map[*plan.Data]*data.Dataset{}}
-	schema := func(d *plan.Data) error {
-		fields := d.Fields
-		d.Fields = nil
-		ds, err := train.OpenData(&plan.Program{File: s.File}, d)
-		if err != nil {
-			d.Fields = fields
-			if optional {
-				l.missing = append(l.missing, err)
-				return nil
-			}
-			return err
-		}
-		l.data[d] = ds
-		d.Fields = fieldsOf(ds)
-		return nil
-	}
-	program, list := lang.Compile(src, lang.Options{Set: s.Set, Schema: schema, Read: readSource})
-	if list.HasErrors() {
-		return nil, list
-	}
-	if len(list.All) > 0 {
-		report(*std, list)
-	}
-	l.plan = program
-	return l, nil
-}
+// dataUse says what a command wants of a program's data.
+type dataUse bool
 
-// readSource reads a program's text.
-func readSource(path string) (*diag.File, error) {
-	text, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, usageError{fmt.Errorf("there is no file %s", path)}
-	case err != nil:
-		return nil, err
-	}
-	return diag.NewFile(path, string(text)), nil
-}
-
-// fieldsOf describes the examples of a dataset as its sources do.
-func fieldsOf(ds *data.Dataset) []plan.Field {
-	var fields []plan.Field
-	for _, src := range []data.Source{ds.Train, ds.Validation, ds.Test} {
-		if src == nil {
-			continue
-		}
-		for _, f := range src.Fields() {
-			fields = append(fields, plan.Field{Name: f.Name, DType: f.DType, Shape: f.Shape, Labels: f.Labels})
-		}
-		break
-	}
-	return fields
-}
+const (
+	needsData dataUse = true
+	// wantsData takes class names and counts from the data, and does without where the program does not depend on them.
+	wantsData dataUse = false
+)
 
 // loaded is a compiled program before code is made for it.
 type loaded struct {
 	plan    *plan.Program
 	data    map[*plan.Data]*data.Dataset
 	missing []error // data that could not be read
+}
+
+// load compiles a program. Its data is opened meanwhile, since class names and such are part of the program.
+func (s source) load(std *streams, use dataUse) (*loaded, error) {
+	src, err := readSource(std, s.File)
+	if err != nil {
+		return nil, err
+	}
+	l := &loaded{data: map[*plan.Data]*data.Dataset{}}
+	schema := func(d *plan.Data) error {
+		fields := d.Fields
+		d.Fields = nil // what the program cannot know is not compared
+		ds, err := train.OpenData(&plan.Program{File: s.File}, d)
+		d.Fields = fields
+		switch {
+		case err == nil:
+			l.data[d] = ds
+			d.Fields = fieldsOf(ds)
+		case use == wantsData:
+			l.missing = append(l.missing, err)
+			return nil
+		}
+		return err
+	}
+	program, list := lang.Compile(src, lang.Options{
+		Set: s.Set, Schema: schema,
+		Read: func(path string) (*diag.File, error) { return readSource(std, path) },
+	})
+	if len(list.All) > 0 {
+		report(*std, list)
+	}
+	if list.HasErrors() {
+		if codeOf(list) == exitWrong {
+			l.noteMissing(std, s.File)
+		}
+		return nil, reportedError{codeOf(list)}
+	}
+	l.plan = program
+	return l, nil
+}
+
+// noteMissing tells which data could not be read, where that is no error.
+func (l *loaded) noteMissing(std *streams, file string) {
+	for _, err := range l.missing {
+		fmt.Fprintf(std.err, "note: %s was compiled without its data: %s\n", file, err)
+	}
+}
+
+// fieldsOf describes the examples of a dataset as its sources do.
+func fieldsOf(ds *data.Dataset) []plan.Field {
+	for _, src := range []data.Source{ds.Train, ds.Validation, ds.Test} {
+		if src == nil {
+			continue
+		}
+		var fields []plan.Field
+		for _, f := range src.Fields() {
+			fields = append(fields, plan.Field{Name: f.Name, DType: f.DType, Shape: f.Shape, Labels: f.Labels})
+		}
+		return fields
+	}
+	return nil
 }
 
 // build runs the passes and the backend; cells have their first values for the seed.
@@ -102,4 +114,45 @@ func (l *loaded) build(seed int32) (runtime.Program, error) {
 		return nil, err
 	}
 	return prog, train.Init(prog, l.plan, seed)
+}
+
+// trained is build with the weights of a file, or of the one that the program saves.
+func (l *loaded) trained(file string) (runtime.Program, error) {
+	file, err := l.weightsFile(file)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := l.build(0)
+	if err != nil {
+		return nil, err
+	}
+	return prog, weights.LoadProgram(file, prog, l.plan)
+}
+
+// weightsFile finds the trained weights.
+func (l *loaded) weightsFile(file string) (string, error) {
+	if file != "" {
+		return file, checkExists(file)
+	}
+	program := l.plan.File
+	for _, t := range l.plan.Trains {
+		if t.Save != "" {
+			file = beside(program, t.Save)
+		}
+	}
+	if file == "" {
+		return "", fmt.Errorf("the program saves no weights: name a file of trained weights with --weights FILE, or add save: \"model.h5\" to its train block and run `nnc run %s`", program)
+	}
+	if checkExists(file) != nil {
+		return "", fmt.Errorf("there are no trained weights yet: train them with `nnc run %s`, which writes %s, or name a file with --weights FILE", program, file)
+	}
+	return file, nil
+}
+
+// beside makes a path of a program relative to the program's folder.
+func beside(program, path string) string {
+	if path == "" || filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(filepath.Dir(program), path)
 }

@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
@@ -12,11 +15,20 @@ import (
 // summaryCmd shows what a program's models are made of.
 type summaryCmd struct {
 	source
+	JSON bool `name:"json" help:"Print a line of JSON for each model."`
+}
+
+// Help shows how the command is used.
+func (summaryCmd) Help() string {
+	return `Lists the layers as Keras's summary does, those within others indented.
+
+    nnc summary catdog.nn
+    nnc summary catdog.nn --set image_size=150`
 }
 
 // Run carries out the command.
 func (c *summaryCmd) Run(std *streams) error {
-	l, err := c.load(std, true)
+	l, err := c.load(std, wantsData)
 	if err != nil {
 		return err
 	}
@@ -24,77 +36,110 @@ func (c *summaryCmd) Run(std *streams) error {
 		return fmt.Errorf("%s declares no model", c.File)
 	}
 	for i, m := range l.plan.Models {
+		s := summarize(l.plan, m)
+		if c.JSON {
+			if err := writeJSON(std.out, s); err != nil {
+				return err
+			}
+			continue
+		}
 		if i > 0 {
 			fmt.Fprintln(std.out)
 		}
-		summarize(std, l.plan, m)
+		s.print(std.out)
 	}
 	return nil
 }
 
-// summarize prints a model as Keras's summary does: a line for each layer with its output and its parameters.
-func summarize(std *streams, p *plan.Program, m *plan.Model) {
-	rows := [][3]string{{"Layer (type)", "Output Shape", "Param #"}}
+// modelSummary is what a model is made of.
+type modelSummary struct {
+	Model     string         `json:"model"`
+	Layers    []layerSummary `json:"layers"`
+	Trainable int            `json:"trainable_params"`
+	Fixed     int            `json:"non_trainable_params"`
+}
+
+// layerSummary is a layer, an input of the model, or a parameter that the model holds itself.
+type layerSummary struct {
+	Name   string   `json:"name"`
+	Kind   string   `json:"type"`
+	Output []string `json:"output"` // shapes
+	Params int      `json:"params"`
+	depth  int
+}
+
+// summarize counts each parameter once, though several layers may share it.
+func summarize(p *plan.Program, m *plan.Model) *modelSummary {
+	s := &modelSummary{Model: m.Name}
 	counted := map[string]bool{}
-	total, fixed := 0, 0
-	count := func(names []string) int {
+	count := func(cells []string) int {
 		n := 0
-		for _, name := range names {
+		for _, name := range cells {
 			c := p.Module.Cell(name)
-			size := elementsOf(c)
-			n += size
-			if counted[name] {
-				continue
+			n += elementsOf(c)
+			switch {
+			case counted[name]:
+			case c.Kind == ir.State:
+				s.Fixed += elementsOf(c)
+			default:
+				s.Trainable += elementsOf(c)
 			}
 			counted[name] = true
-			if c.Kind == ir.State {
-				fixed += size
-			} else {
-				total += size
-			}
 		}
 		return n
 	}
 	for _, in := range m.Inputs {
-		rows = append(rows, [3]string{in.Name + " (input)", shapeText(in.Shape), "0"})
+		s.Layers = append(s.Layers, layerSummary{Name: in.Name, Kind: "input", Output: []string{shapeText(in.Shape)}})
 	}
 	for _, l := range m.Layers {
-		outs := make([]string, len(l.Output))
-		for i, s := range l.Output {
-			outs[i] = shapeText(s)
+		row := layerSummary{Name: l.Path, Kind: l.Kind, Params: count(l.Params), depth: l.Depth}
+		for _, out := range l.Output {
+			row.Output = append(row.Output, shapeText(out))
 		}
-		rows = append(rows, [3]string{
-			strings.Repeat("  ", l.Depth) + l.Path + " (" + l.Kind + ")", strings.Join(outs, ", "), term.Count(count(l.Params)),
-		})
+		s.Layers = append(s.Layers, row)
 	}
-	var own []string
 	for _, c := range p.Module.Cells {
 		inModel := len(p.Models) == 1 || strings.HasPrefix(c.Name, m.Name+".")
 		if (c.Kind == ir.Param || c.Kind == ir.State) && inModel && !counted[c.Name] {
-			own = append(own, c.Name)
-			rows = append(rows, [3]string{c.Name + " (" + string(c.Kind) + ")", shapeText(dimsOf(c)), term.Count(elementsOf(c))})
+			s.Layers = append(s.Layers, layerSummary{
+				Name: c.Name, Kind: string(c.Kind), Output: []string{sizesText(dimsOf(c))}, Params: count([]string{c.Name}),
+			})
 		}
 	}
-	count(own)
-	width := [3]int{}
+	return s
+}
+
+// print writes the table.
+func (s *modelSummary) print(w io.Writer) {
+	rows := [][3]string{{"Layer (type)", "Output Shape", "Param #"}}
+	for _, l := range s.Layers {
+		rows = append(rows, [3]string{
+			strings.Repeat("  ", l.depth) + l.Name + " (" + l.Kind + ")", strings.Join(l.Output, ", "), term.Count(l.Params),
+		})
+	}
+	var width [3]int
 	for _, r := range rows {
-		for k, s := range r {
-			width[k] = max(width[k], len([]rune(s)))
+		for k, cell := range r {
+			width[k] = max(width[k], utf8.RuneCountInString(cell))
 		}
 	}
-	fmt.Fprintf(std.out, "Model: %s\n", m.Name)
 	line := strings.Repeat("─", width[0]+width[1]+width[2]+4)
-	fmt.Fprintln(std.out, line)
+	rule := func() { fmt.Fprintln(w, line) }
+	fmt.Fprintf(w, "Model: %s\n", s.Model)
+	rule()
 	for i, r := range rows {
-		fmt.Fprintf(std.out, "%-*s  %-*s  %*s\n", width[0], r[0], width[1], r[1], width[2], r[2])
+		fmt.Fprintf(w, "%-*s  %-*s  %*s\n", width[0], r[0], width[1], r[1], width[2], r[2])
 		if i == 0 {
-			fmt.Fprintln(std.out, line)
+			rule()
 		}
 	}
-	fmt.Fprintln(std.out, line)
-	fmt.Fprintf(std.out, "Total params: %s (%s)\n", term.Count(total+fixed), term.Bytes(4*int64(total+fixed)))
-	fmt.Fprintf(std.out, "Trainable params: %s (%s)\n", term.Count(total), term.Bytes(4*int64(total)))
-	fmt.Fprintf(std.out, "Non-trainable params: %s (%s)\n", term.Count(fixed), term.Bytes(4*int64(fixed)))
+	rule()
+	total := func(name string, n int) {
+		fmt.Fprintf(w, "%s params: %s (%s)\n", name, term.Count(n), term.Bytes(4*int64(n)))
+	}
+	total("Total", s.Trainable+s.Fixed)
+	total("Trainable", s.Trainable)
+	total("Non-trainable", s.Fixed)
 }
 
 func dimsOf(c *ir.Cell) []int {
@@ -113,14 +158,22 @@ func elementsOf(c *ir.Cell) int {
 	return n
 }
 
-// shapeText prints the shape of one example with the batch in front, as Keras does.
-func shapeText(dims []int) string {
-	s := make([]string, len(dims)+1)
-	s[0] = "batch"
+// shapeText is the shape of one example with the batch in front, as Keras writes it.
+func shapeText(dims []int) string { return sizesText(slices.Concat([]int{batchDim}, dims)) }
+
+// batchDim stands for the batch in a shape; other negative sizes stand for an example's own length.
+const batchDim = -2
+
+func sizesText(dims []int) string {
+	s := make([]string, len(dims))
 	for i, d := range dims {
-		s[i+1] = fmt.Sprint(d)
-		if d < 0 {
-			s[i+1] = "length"
+		switch {
+		case d == batchDim:
+			s[i] = "batch"
+		case d < 0:
+			s[i] = "length"
+		default:
+			s[i] = fmt.Sprint(d)
 		}
 	}
 	return "(" + strings.Join(s, ", ") + ")"

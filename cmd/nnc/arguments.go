@@ -1,0 +1,53 @@
+package main
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// count is a flag's value that is a whole number of at least 1; 0 where the flag is not given.
+type count int
+
+// UnmarshalText reads the flag's value.
+func (c *count) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 {
+		return fmt.Errorf("it must be a whole number of at least 1, not %q", text)
+	}
+	*c = count(n)
+	return nil
+}
+
+var negative = regexp.MustCompile(`^-\.?[0-9]`)
+
+// normalized lets flags be written with one dash, as those of Go's own tools, and have negative numbers for values.
+func normalized(args []string, app *kong.Application) []string {
+	long := map[string]bool{}
+	for _, node := range append([]*kong.Node{app.Node}, app.Children...) {
+		for _, f := range node.Flags {
+			long[f.Name] = true
+		}
+	}
+	var out []string
+	flag := false // the last argument is a flag that may want a value
+	for i, a := range args {
+		if a == "--" {
+			return append(out, args[i:]...)
+		}
+		if flag && negative.MatchString(a) {
+			out[len(out)-1] += "=" + a
+			flag = false
+			continue
+		}
+		if name, _, _ := strings.Cut(strings.TrimPrefix(a, "-"), "="); len(name) > 1 && long[name] && strings.HasPrefix(a, "-") {
+			a = "-" + a
+		}
+		flag = strings.HasPrefix(a, "--") && !strings.Contains(a, "=")
+		out = append(out, a)
+	}
+	return out
+}
