@@ -30,6 +30,7 @@ func (m *modelValue) describe() string { return "the model " + m.decl.Name.Name 
 type modelFunction struct {
 	f        *ir.Func
 	inputs   []*expect
+	lengths  map[string][2]int // parameters that are examples' own lengths: which input's dimension each belongs to
 	output   value // of the shape of what it returns: an array, or a tuple of arrays
 	building bool
 }
@@ -55,7 +56,7 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 		}
 		return mf
 	}
-	mf := &modelFunction{building: true}
+	mf := &modelFunction{building: true, lengths: map[string][2]int{}}
 	m.functions[k] = mf
 	fn := e.withBatch(e.newFunction(name), ir.Symbol("B"))
 	fn.training = training
@@ -64,7 +65,8 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 	}
 	f := &frame{elaborator: e, function: fn, scope: newScope(m.scope), inst: m.inst}
 	errors := len(e.diags.All)
-	for _, p := range m.decl.Params {
+	for i, p := range m.decl.Params {
+		f.ownDimensions(p, i, mf)
 		t := f.inputType(p)
 		mf.inputs = append(mf.inputs, t)
 		if t == nil {
@@ -116,14 +118,37 @@ func (f *frame) inputType(p *syntax.Param) *expect {
 		f.errorf(p.Span(), diag.TypeMismatch, "the input %s needs a type, as in %s: f32[28, 28, 1]", p.Name.Name, p.Name.Name)
 		return nil
 	}
-	for _, d := range p.Type.Dims {
-		if name, ok := d.Size.(*syntax.Name); ok && f.scope.lookup(name.Name) == nil {
-			f.unsupported(d, "inputs of a length that differs from example to example")
-			return nil
-		}
-	}
 	return f.typeOf(p.Type)
 }
+
+// ownDimensions binds the dimensions that a model's input leaves as names: each example's own lengths. The function gets a parameter for
+// each, the lengths of the batch's examples.
+func (f *frame) ownDimensions(p *syntax.Param, input int, mf *modelFunction) {
+	if p.Type == nil {
+		return
+	}
+	for k, d := range p.Type.Dims {
+		name, ok := d.Size.(*syntax.Name)
+		if !ok || f.scope.lookup(name.Name) != nil {
+			continue
+		}
+		f.ownLengthNamed(name.Name, name.Span())
+		mf.lengths[lengthParam(name.Name)] = [2]int{input, k}
+	}
+}
+
+// ownLengthNamed makes a dimension of that name that differs from example to example.
+func (f *frame) ownLengthNamed(name string, at diag.Span) {
+	symbol := ir.Symbol("L" + name)
+	v := f.b.Param(lengthParam(name), ir.Type{DType: tensor.I32, Shape: []ir.Affine{f.batch.extent}})
+	f.operand(v)
+	f.lengths["L"+name] = v
+	f.scope.set(name, dimension{symbol}, at)
+}
+
+// lengthParam is the name of the parameter that holds the lengths of a dimension.
+func lengthParam(name string) string { return "length." + name }
+
 
 // returnValue adds the IR values of a result, over the batch.
 func (f *frame) returnValue(name string, v value, n syntax.Node) bool {
@@ -191,6 +216,14 @@ func (f *frame) applyModel(site *callSite, m *modelValue) value {
 	f.enter(site.node)
 	args := make([]*ir.Value, 0, len(mf.f.Params))
 	for _, p := range mf.f.Params {
+		if at, ok := mf.lengths[p.Name]; ok {
+			in, ok := s.names[m.decl.Params[at[0]].Name.Name].value.(*array)
+			if !ok {
+				return poison{}
+			}
+			args = append(args, f.examples(scalarArray(ir.IndexValue(f.ownLength(in.shape[at[1]])))))
+			continue
+		}
 		b := s.names[p.Name]
 		if b == nil { // seed or step
 			args = append(args, f.randomArgument(p.Name))
@@ -279,6 +312,13 @@ func (e *elaborator) predictor(m *modelValue) {
 		if d != nil {
 			v = f.resolve(f.scope.lookup(in.Name.Name), in.Span(), in.Name.Name)
 		} else {
+			for k, dim := range in.Type.Dims {
+				if at, ok := dim.Size.(*syntax.Name); ok && mf.lengths[lengthParam(at.Name)] == [2]int{i, k} {
+					if _, own := mf.lengths[lengthParam(at.Name)]; own {
+						f.ownLengthNamed(at.Name, at.Span())
+					}
+				}
+			}
 			t := mf.inputs[i]
 			v = f.arrayOf(fn.b.Param(in.Name.Name, ir.Type{DType: t.dtype, Shape: append([]ir.Affine{fn.batch.extent}, t.shape...)}), []*axis{fn.batch})
 		}
