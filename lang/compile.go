@@ -87,7 +87,7 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 		e.declare(t, e.std)
 	}
 	e.globals = newScope(e.std)
-	if tree = e.checkNames(tree); tree == nil {
+	if tree = e.checkNames(tree, e.globals); tree == nil {
 		e.diags.Sort()
 		return nil, e.diags
 	}
@@ -202,8 +202,10 @@ func (e *elaborator) importFile(d *syntax.Import, from *syntax.File, into *scope
 		if list.HasErrors() {
 			return
 		}
-		e.checkNames(tree)
 		ns = &namespace{name, newScope(e.std)}
+		if tree = e.checkNames(tree, ns.scope); tree == nil {
+			return
+		}
 		e.namespaces[file] = ns
 		e.imported[ns.scope] = name
 		e.importing = append(e.importing, file)

@@ -46,9 +46,9 @@ const (
 )
 
 // checkNames reports names that are declared twice, that nothing declares, and words where they mean nothing, in all declarations
-// of the file. It returns the file without the declarations that it found errors in; what these declare is poison. It returns nil
-// where an option is wrong, on which everything may depend.
-func (e *elaborator) checkNames(tree *syntax.File) *syntax.File {
+// of the file. It returns the file without the declarations that it found errors in; what these declare is poison in the file's
+// scope s. It returns nil where an option is wrong, on which everything may depend.
+func (e *elaborator) checkNames(tree *syntax.File, s *scope) *syntax.File {
 	n := &names{elaborator: e, tree: tree, file: newReach(nil), bad: map[syntax.Decl]bool{}}
 	n.scope = n.file
 	n.declareFile()
@@ -67,12 +67,12 @@ func (e *elaborator) checkNames(tree *syntax.File) *syntax.File {
 			return nil
 		}
 		for _, name := range declares(d) {
-			e.globals.set(name.Name, poison{}, name.Span())
+			s.set(name.Name, poison{}, name.Span())
 		}
 	}
 	good.Decls = slices.DeleteFunc(good.Decls, func(d syntax.Decl) bool { // an overload of a fn that is wrong
 		fn, ok := d.(*syntax.Fn)
-		return ok && e.globals.names[fn.Name.Name] != nil
+		return ok && s.names[fn.Name.Name] != nil
 	})
 	return good
 }

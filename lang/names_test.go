@@ -26,7 +26,7 @@ func checked(t *testing.T, text string) (got []string, good *syntax.File) {
 		e.declare(f, e.std)
 	}
 	e.globals = newScope(e.std)
-	good = e.checkNames(tree)
+	good = e.checkNames(tree, e.globals)
 	list.Sort()
 	for _, d := range list.All {
 		at := d.Span.File.Position(d.Span.Start)
@@ -319,12 +319,11 @@ generate GPT { prompt: nme }
 func TestCheckNamesOfTheLibrary(t *testing.T) {
 	e := &elaborator{diags: &diag.List{}, universe: newUniverse()}
 	e.std = newScope(e.universe)
-	e.globals = newScope(e.std)
 	all := &syntax.File{}
 	for _, f := range StdFiles() {
 		all.Decls = append(all.Decls, f.Decls...)
 	}
-	e.checkNames(all)
+	e.checkNames(all, newScope(e.std))
 	if err := e.diags.Err(); err != nil {
 		t.Error(err)
 	}
