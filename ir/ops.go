@@ -185,12 +185,12 @@ var table = [opCount]Row{
 	},
 	OpMin: {
 		Name: "min", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "the lesser; a not-a-number wins; on a tie the gradient goes to a",
-		Eval: func(x []float64) float64 { return math.Min(x[0], x[1]) },
+		Eval: func(x []float64) float64 { return min(x[0], x[1]) },
 		Grad: []string{"select(less_equal(a, b), dz, 0)", "select(less_equal(a, b), 0, dz)"},
 	},
 	OpMax: {
 		Name: "max", Class: ClassScalar, Sig: "(T, T) -> T", Params: []string{"a", "b"}, Doc: "the greater; a not-a-number wins; on a tie the gradient goes to a",
-		Eval: func(x []float64) float64 { return math.Max(x[0], x[1]) },
+		Eval: func(x []float64) float64 { return max(x[0], x[1]) },
 		Grad: []string{"select(less_equal(b, a), dz, 0)", "select(less_equal(b, a), 0, dz)"},
 	},
 	OpNeg: {

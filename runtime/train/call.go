@@ -3,6 +3,7 @@ package train
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
@@ -93,17 +94,30 @@ func (p place) value(param string) float64 {
 	}
 }
 
-// means are averages over the examples of several batches; a batch counts as often as it has examples.
+// means are averages over the examples of several batches; a batch counts as often as it has examples. Metrics with state average by
+// themselves: their last values count.
 type means struct {
 	names    []string
-	sums     []float64
+	running  []bool
+	sums     []float64 // of a metric with state, its last value
 	examples int
 }
 
-func newMeans(names []string) *means { return &means{names: names, sums: make([]float64, len(names))} }
+func newMeans(t *plan.Train) *means {
+	m := &means{names: valueNames(t)}
+	m.running, m.sums = make([]bool, len(m.names)), make([]float64, len(m.names))
+	for i, name := range m.names {
+		m.running[i] = slices.Contains(t.Running, name)
+	}
+	return m
+}
 
 func (m *means) add(values []float64, examples int) {
 	for i, v := range values {
+		if m.running[i] {
+			m.sums[i] = v
+			continue
+		}
 		m.sums[i] += v * float64(examples)
 	}
 	m.examples += examples
@@ -113,7 +127,11 @@ func (m *means) add(values []float64, examples int) {
 func (m *means) into(values map[string]float64, prefix string) {
 	for i, name := range m.names {
 		v := math.NaN()
-		if m.examples > 0 {
+		switch {
+		case m.examples == 0:
+		case m.running[i]:
+			v = m.sums[i]
+		default:
 			v = m.sums[i] / float64(m.examples)
 		}
 		values[prefix+name] = v
@@ -129,4 +147,36 @@ func Init(prog runtime.Program, p *plan.Program, seed int32) error {
 		return fmt.Errorf("first values of the parameters: %w", err)
 	}
 	return nil
+}
+
+// renew starts streams and metrics anew.
+func renew(prog runtime.Program, p *plan.Program, seed int32) error {
+	if p.Reset == "" {
+		return nil
+	}
+	if _, err := prog.Call(p.Reset, tensor.FromI32([]int32{seed})); err != nil {
+		return fmt.Errorf("first values of metrics and streams: %w", err)
+	}
+	return nil
+}
+
+// aside puts streams and metrics aside while something else is measured; the function that it returns puts them back.
+func aside(prog runtime.Program, p *plan.Program) (back func() error, err error) {
+	kept := map[string]*tensor.Tensor{}
+	for _, c := range p.Module.Cells {
+		if c.Kind != ir.Stream && c.Kind != ir.Metric {
+			continue
+		}
+		if kept[c.Name], err = prog.Cell(c.Name); err != nil {
+			return nil, err
+		}
+	}
+	return func() error {
+		for name, v := range kept {
+			if err := prog.SetCell(name, v); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, nil
 }

@@ -54,7 +54,19 @@ func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *pla
 	if steps == 0 {
 		steps = loader.Steps()
 	}
-	sums := newMeans(fn.names)
+	back, err := aside(prog, p)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() {
+		if e := back(); e != nil && err == nil {
+			err = e
+		}
+	}()
+	if err := renew(prog, p, opt.Seed); err != nil {
+		return nil, 0, err
+	}
+	sums := newMeans(t)
 	for done := range steps {
 		b, err := loader.Next()
 		if errors.Is(err, io.EOF) {

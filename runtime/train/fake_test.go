@@ -44,6 +44,7 @@ func newLine() *line {
 	f32 := func(name string) *ir.Value { return &ir.Value{Name: name, Type: ir.Scalar(tensor.F32)} }
 	fields := []*ir.Value{{Name: "y"}, {Name: "x"}}
 	m.AddFunc(&ir.Func{Name: "init", Params: []*ir.Value{i32(plan.ParamSeed)}})
+	m.AddFunc(&ir.Func{Name: "reset", Params: []*ir.Value{i32(plan.ParamSeed)}})
 	m.AddFunc(&ir.Func{
 		Name: "step", Params: append(fields, i32(plan.ParamStep), i32(plan.ParamSeed), f32(plan.ParamProgress), i32(plan.ParamEpoch)),
 		ResultNames: []string{"loss", "mae", "count"}, Finite: true,
@@ -90,6 +91,10 @@ func (l *line) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, error)
 		for i := range features {
 			l.cells["Line.w"].F32[i] = float32(args[0].I32[0]) / float32(10+i)
 		}
+		return nil, nil
+	case "reset":
+		l.cells["metric.count"].Set(0, 0)
+		l.cells["flag"].Set(0, 0)
 		return nil, nil
 	case "step":
 		return l.step(args)
@@ -197,7 +202,7 @@ func newRun(t *testing.T) *lineRun {
 	prog := newLine()
 	r := &lineRun{
 		prog: prog, t: tr,
-		p:   &plan.Program{File: filepath.Join(t.TempDir(), "line.nn"), Module: prog.module, Init: "init", Trains: []*plan.Train{tr}},
+		p:   &plan.Program{File: filepath.Join(t.TempDir(), "line.nn"), Module: prog.module, Init: "init", Reset: "reset", Trains: []*plan.Train{tr}},
 		opt: Options{Seed: 7, Data: lineData(t, 10)},
 	}
 	r.init(t)

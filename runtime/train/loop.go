@@ -189,14 +189,9 @@ func (r *run) dataError(err error) error {
 
 // renew begins an epoch's averages, metrics and streams.
 func (r *run) renew() error {
-	r.sums = newMeans(r.step.names)
+	r.sums = newMeans(r.t)
 	r.done.Seconds = 0
-	for _, c := range r.fresh {
-		if err := r.prog.SetCell(c.name, c.value); err != nil {
-			return fmt.Errorf("cell %s: %w", c.name, err)
-		}
-	}
-	return nil
+	return renew(r.prog, r.p, r.opt.Seed)
 }
 
 // validate measures the validation split, if there is one, into values.
@@ -229,7 +224,7 @@ func (r *run) endEpoch(values map[string]float64) {
 	r.done.Epoch++
 	r.done.EpochStep = 0
 	r.done.Seconds = 0
-	r.sums = newMeans(r.step.names)
+	r.sums = newMeans(r.t)
 }
 
 // tellEpoch prints the line of the epoch that was closed.

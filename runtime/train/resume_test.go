@@ -172,7 +172,7 @@ func TestResumeRefuses(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			again := r.restarted(t)
 			tr := *r.t
-			again.t, again.p = &tr, &plan.Program{File: r.p.File, Init: "init", Trains: []*plan.Train{&tr}}
+			again.t, again.p = &tr, &plan.Program{File: r.p.File, Init: "init", Reset: "reset", Trains: []*plan.Train{&tr}}
 			again.opt.Resume = true
 			c.change(again)
 			_, err := Run(t.Context(), again.prog, again.p, again.t, again.opt)

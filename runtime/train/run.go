@@ -13,9 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
-	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/term"
@@ -121,17 +119,10 @@ type run struct {
 	target *target
 	saver  *saver
 
-	done  progress
-	sums  *means // of the epoch
-	fresh []cellValue
-	bar   *term.Bar       // that is on the terminal; nil if there is none
-	told  map[string]bool // broken examples that were mentioned
-}
-
-// cellValue is a cell's value at the start of an epoch.
-type cellValue struct {
-	name  string
-	value *tensor.Tensor
+	done progress
+	sums *means          // of the epoch
+	bar  *term.Bar       // that is on the terminal; nil if there is none
+	told map[string]bool // broken examples that were mentioned
 }
 
 // prepare checks all that can be checked before the first step, so that nothing fails after hours.
@@ -157,7 +148,7 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 	if r.step, err = bind(prog, t, t.Step, r.trainSplit()); err != nil {
 		return nil, err
 	}
-	r.sums = newMeans(r.step.names)
+	r.sums = newMeans(r.t)
 	switch {
 	case r.done.Epochs == 0 && r.target == nil:
 		return nil, errors.New("a train needs epochs: or until:, or it would never end")
@@ -168,9 +159,6 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 		return nil, err
 	}
 	if err := r.checkWeights(); err != nil {
-		return nil, err
-	}
-	if err := r.findFresh(); err != nil {
 		return nil, err
 	}
 	return r, r.prepareCheckpoints()
@@ -289,35 +277,6 @@ func (r *run) prepareCheckpoints() error {
 	}
 	r.saver.removeLeftovers()
 	return nil
-}
-
-// findFresh finds the first values of metrics and streams, which start anew with each epoch. The values that they have now will
-// not do: another train may have changed them, and a resumed run must start its epochs as the one before it.
-func (r *run) findFresh() error {
-	var names []string
-	for _, c := range r.prog.Module().Cells {
-		if c.Kind == ir.Metric || c.Kind == ir.Stream {
-			names = append(names, c.Name)
-		}
-	}
-	if len(names) == 0 {
-		return nil
-	}
-	now, err := capture(r.prog, header{})
-	if err != nil {
-		return err
-	}
-	if err := Init(r.prog, r.p, r.opt.Seed); err != nil {
-		return err
-	}
-	for _, name := range names {
-		v, err := r.prog.Cell(name)
-		if err != nil {
-			return err
-		}
-		r.fresh = append(r.fresh, cellValue{name, v})
-	}
-	return now.restore(r.prog)
 }
 
 // start sets the run on its place: the beginning, or where the checkpoint left off. It reports whether there is nothing to do

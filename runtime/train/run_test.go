@@ -101,6 +101,29 @@ func TestStepsRepeat(t *testing.T) {
 	}
 }
 
+// A metric with state gives its last value, and evaluating leaves its state and that of streams alone.
+func TestRunningMetric(t *testing.T) {
+	r := newRun(t)
+	r.t.Running = []string{"count"}
+	r.t.Epochs = 2
+	result, err := Run(t.Context(), r.prog, r.p, r.t, r.opt)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range result.History {
+		if h["count"] != 3 { // batches of 4, 4, 2
+			t.Errorf("count %v", h["count"])
+		}
+	}
+	r.prog.cells["metric.count"].Set(0, 7)
+	if _, _, err := Evaluate(t.Context(), r.prog, r.p, r.t, r.opt.Data.Validation, EvalOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := r.prog.cells["metric.count"].I32[0]; got != 7 {
+		t.Errorf("evaluating left the metric at %d", got)
+	}
+}
+
 func TestUntil(t *testing.T) {
 	for _, c := range []struct {
 		name, text string
