@@ -180,6 +180,7 @@ func (f *frame) writeCell(c *ir.Cell, v *ir.Value) {
 	f.b.Write(c, v)
 	f.cells[c] = v
 	if c.Kind == ir.Param {
+		delete(f.cells, c)           // gradients are taken of reads: all later uses, here and in models, are equal ones
 		f.calls = map[string]value{} // results computed with the old value are not those of an equal call now
 	}
 }
