@@ -100,6 +100,7 @@ func reportMisuse(std streams, err error) int {
 		what, _, _ := strings.Cut(rest, "\"")
 		text = "missing " + strings.TrimSuffix(what, " ...")
 	}
+	text = strings.Replace(text, "\"<key>=<value>\"", "NAME=VALUE", 1)
 	fmt.Fprintf(std.err, "%s: %s\n%s\n", name, text, usage)
 	return exitMisuse
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 
 	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/codegen/interp"
@@ -48,6 +49,9 @@ func (s source) load(std *streams, use dataUse) (*loaded, error) {
 	src, err := readSource(std, s.File)
 	if err != nil {
 		return nil, err
+	}
+	if strings.TrimSpace(src.Text) == "" {
+		return nil, fmt.Errorf("%s is empty", src.Name)
 	}
 	l := &loaded{data: map[*plan.Data]*data.Dataset{}}
 	schema := func(d *plan.Data) error {

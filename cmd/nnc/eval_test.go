@@ -1,0 +1,34 @@
+package main
+
+import (
+	"strings"
+	"testing"
+)
+
+// The article's line, to the letter; scripts read it.
+func TestMeasuredIsTheArticlesLine(t *testing.T) {
+	m := measured{names: []string{"loss", "accuracy", "mean_error"}, values: map[string]float64{"loss": 0.4, "accuracy": 0.8125, "mean_error": 2}}
+	for _, name := range []string{"1", "2", "3", "4", "5", "6", "7"} {
+		m.broken = append(m.broken, name+".png: broken")
+	}
+	var out, notes strings.Builder
+	m.print(&out, &notes)
+	if want := "Test loss: 0.4000\nTest accuracy: 0.8125\nTest mean error: 2.0000\n"; out.String() != want {
+		t.Errorf("printed %q, want %q", out.String(), want)
+	}
+	if got := notes.String(); strings.Count(got, "\n") != 7 || !strings.HasSuffix(got, "skipped 2 more\ndata: 7 broken test examples do not count\n") {
+		t.Errorf("notes %q", got)
+	}
+}
+
+func TestResumeCommand(t *testing.T) {
+	c := runCmd{source: source{File: "my nets/cat's.nn"}, Seed: 3, Epochs: 7, NoSave: true}
+	c.Set = map[string]string{"size": "8", "name": "$HOME"}
+	want := `nnc run 'my nets/cat'\''s.nn' --set 'name=$HOME' --set size=8 --seed 3 --epochs 7 --no-save --resume`
+	if got := c.resumeCommand(); got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if got := (&runCmd{source: source{File: "a.nn"}, Seed: 1}).resumeCommand(); got != "nnc run a.nn --resume" {
+		t.Error(got)
+	}
+}

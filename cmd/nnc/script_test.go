@@ -1,0 +1,114 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"image"
+	"image/color"
+	"image/png"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var update = flag.Bool("update", false, "write the goldens of the scripts anew")
+
+// The scripts' nnc says with which code it exits, unless it is 0, so that goldens hold it.
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"nnc": func() {
+			code := run(os.Args[1:], streams{os.Stdin, timeless{os.Stdout}, os.Stderr})
+			if code != 0 {
+				fmt.Fprintf(os.Stderr, "[exit %d]\n", code)
+			}
+			os.Exit(code)
+		},
+	})
+}
+
+// timeless masks how long epochs took.
+type timeless struct{ w io.Writer }
+
+var seconds = regexp.MustCompile(`(Epoch \S+) - \d+s - `)
+
+// Write masks whole lines; those of an epoch are written at once.
+func (t timeless) Write(p []byte) (int, error) {
+	if _, err := t.w.Write(seconds.ReplaceAll(p, []byte("$1 - 0s - "))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		UpdateScripts:       *update,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			shared, err := os.ReadFile("testdata/shade.nn")
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(filepath.Join(env.WorkDir, "shade.nn"), shared, 0o666)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"photos": photos, "await": await, "truncate": truncate, "bytes": writeBytes,
+		},
+	})
+}
+
+// photos FOLDER N writes N pictures of 4×4 pixels into each of the class folders dark and light.
+func photos(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	for class, name := range []string{"dark", "light"} {
+		folder := ts.MkAbs(filepath.Join(args[0], name))
+		ts.Check(os.MkdirAll(folder, 0o777))
+		for i := range n {
+			img := image.NewRGBA(image.Rect(0, 0, 4, 4))
+			for p := range 16 {
+				shade := uint8(100*class + (37*i+11*p)%120)
+				img.Set(p%4, p/4, color.RGBA{shade, shade, shade / 2, 255})
+			}
+			f, err := os.Create(filepath.Join(folder, fmt.Sprintf("%d.png", i)))
+			ts.Check(err)
+			ts.Check(png.Encode(f, img))
+			ts.Check(f.Close())
+		}
+	}
+}
+
+// await FILE waits until a file is there.
+func await(ts *testscript.TestScript, _ bool, args []string) {
+	for {
+		if _, err := os.Stat(ts.MkAbs(args[0])); err == nil {
+			return
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// truncate FILE N shortens a file to N bytes.
+func truncate(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	ts.Check(os.Truncate(ts.MkAbs(args[0]), n))
+}
+
+// bytes FILE N writes N bytes that are no text.
+func writeBytes(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	junk := make([]byte, n)
+	for i := range junk {
+		junk[i] = byte(128 + i*i%127)
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), junk, 0o666))
+}
