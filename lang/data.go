@@ -62,6 +62,7 @@ type settings struct {
 	known []string
 	given map[string]*setting
 	at    diag.Span
+	wrong bool // a name was unknown: what seems to be missing may be what was meant
 }
 
 type setting struct {
@@ -85,6 +86,7 @@ func (f *frame) readClauses(b *syntax.Block, what string, known []string, rest f
 
 func (s *settings) add(name *syntax.Ident, v syntax.Expr) {
 	if !slices.Contains(s.known, name.Name) {
+		s.wrong = true
 		d := s.f.errorf(name.Span(), diag.UnknownSetting, "%s has no setting `%s`", s.what, name.Name)
 		if near := diag.DidYouMean(name.Name, s.known); near != "" {
 			d.Fix = "did you mean `" + near + "`?"
@@ -323,6 +325,9 @@ func (e *elaborator) dataset(decl *syntax.Data, s *scope) value {
 	d.plan.Batch = set.integer("batch", 32, 1)
 	d.plan.Shuffle = set.truth("shuffle", true)
 	source := set.given["source"]
+	if source == nil && set.wrong {
+		return poison{}
+	}
 	if source == nil {
 		f.errorf(decl.Name.Span(), diag.MissingSetting, "the data %s has no source", decl.Name.Name).Fix = `add source: image_folder("photos", size: 64)`
 		return poison{}

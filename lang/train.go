@@ -151,7 +151,7 @@ func (t *trainer) readPlan(f *frame, p *plan.Train) {
 	if g := t.set.given["save"]; g != nil {
 		p.SaveAt = f.locate(g.node.Span())
 	}
-	if p.Epochs == 0 {
+	if p.Epochs == 0 && !t.set.wrong {
 		d := f.errorf(t.decl.Span(), diag.MissingSetting, "this train does not say how long it lasts")
 		d.Span = t.headSpan()
 		d.Fix = "add epochs: 10"
@@ -207,6 +207,8 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 	var metrics []metric
 	loss, optimizer := t.set.given["loss"], t.set.given["optimizer"]
 	switch {
+	case t.set.wrong && (loss == nil || optimizer == nil):
+		minimized = true // an error was reported
 	case loss != nil && optimizer != nil:
 		minimized = true
 		group := &syntax.Group{At: syntax.At{Pos: optimizer.node.Span()}, Using: optimizer.node}
