@@ -656,7 +656,8 @@ func (f *frame) scaled(site *callSite, x *array, low value, scale func() value) 
 	return f.operate("+", site.node, site.node, site.node, low, v)
 }
 
-// draw makes random numbers, keyed by seed, step, place and example.
+// draw makes random numbers, keyed by seed, step, place and example. The place is the cell or layer and the number of the draw in its
+// function, not the line of the text: moving code about changes no result.
 func (f *frame) draw(site *callSite, op ir.Op, dims []ir.Affine) *array {
 	out := &array{dtype: tensor.F32, shape: dims, own: f.newAxes(dims)}
 	place := f.place
@@ -664,7 +665,7 @@ func (f *frame) draw(site *callSite, op ir.Op, dims []ir.Affine) *array {
 		place += " " + f.inst.path
 	}
 	hash := fnv.New32a()
-	fmt.Fprintf(hash, "%s %d %d %s", place, site.at.Start, f.draws, f.round)
+	fmt.Fprintf(hash, "%s %d %s", place, f.draws, f.round)
 	f.function.draws++
 	// The counter is the row-major number of the element in the batch.
 	counter := ir.Int(0)

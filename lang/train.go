@@ -151,7 +151,7 @@ func (t *trainer) readPlan(f *frame, p *plan.Train) {
 	if g := t.set.given["save"]; g != nil {
 		p.SaveAt = f.locate(g.node.Span())
 	}
-	if p.Epochs == 0 && !t.set.wrong {
+	if t.set.given["epochs"] == nil && !t.set.wrong {
 		d := f.errorf(t.decl.Span(), diag.MissingSetting, "this train does not say how long it lasts")
 		d.Span = t.headSpan()
 		d.Fix = "add epochs: 10"
