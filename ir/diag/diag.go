@@ -157,8 +157,18 @@ func (l *List) Sort() {
 		}
 		return a.Span.Start - b.Span.Start
 	})
-	l.All = slices.CompactFunc(l.All, func(a, b *Diagnostic) bool {
-		return a.Span == b.Span && a.Code == b.Code && a.Message == b.Message
+	// Repeats need not follow one another: a place that is elaborated twice gives all its messages, and then all again.
+	type message struct {
+		at   Span
+		code Code
+		text string
+	}
+	seen := map[message]bool{}
+	l.All = slices.DeleteFunc(l.All, func(d *Diagnostic) bool {
+		m := message{d.Span, d.Code, d.Message}
+		repeat := seen[m]
+		seen[m] = true
+		return repeat
 	})
 }
 
