@@ -577,7 +577,9 @@ func (n *names) until(t *syntax.Train, c *syntax.Clause) {
 		}
 	}
 	for _, s := range t.Body.Stmts {
-		if m, ok := s.(*syntax.Clause); ok && m.Name.Name == "metrics" {
+		if m, ok := s.(*syntax.Clause); ok && !slices.Contains(trainClauses, m.Name.Name) {
+			n.scope.open = true // perhaps the metrics, misspelt
+		} else if ok && m.Name.Name == "metrics" {
 			entry(m.Value)
 		}
 		if m, ok := s.(*syntax.Minimize); ok { // reported under the name of what it minimises

@@ -210,6 +210,11 @@ test "no fields" { expect M(picture) == 1 }
 			},
 		},
 		{
+			"a metric that is not measured", fields + `train on D { loss: mse(picture, 1), until: val_accuracy > 0.9 }
+`,
+			[]string{"2:44 \"val_accuracy\" unknown-name: there is no metric `accuracy`; help: add it to the metrics, as in metrics: accuracy(…)"},
+		},
+		{
 			"fields that only the data can tell", `data D { source: csv("a.csv", columns: { x: rest, kind: class }), map: { y: x + 1 } }
 data E { source: E2 }
 train on D { let z = x + y + kind

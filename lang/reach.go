@@ -198,6 +198,11 @@ func (n *names) unknown(at diag.Span, name string) {
 		n.wrong(at, diag.Misplaced, message).Fix = fix
 		return
 	}
+	if metric := strings.TrimPrefix(name, "val_"); n.step != nil && n.known(metric) {
+		d := n.wrong(at, diag.UnknownName, "there is no metric `"+metric+"`")
+		d.Fix = "add it to the metrics, as in metrics: " + metric + "(…)"
+		return
+	}
 	d := n.wrong(at, diag.UnknownName, "there is no `"+name+"` here")
 	candidates := slices.Concat(n.scope.list(), n.words, n.std.visible(), []string{"inf", "training", "true", "false"})
 	if near := n.suggestion(name, candidates); near != "" {
