@@ -63,7 +63,7 @@ func (c *runCmd) Run(std *streams) error {
 	for i, t := range l.plan.Trains {
 		result, err := train.Run(ctx, prog, l.plan, t, train.Options{
 			Seed: c.Seed, Epochs: int(c.Epochs), Resume: c.Resume, Data: l.data[t.Data], KeepCheckpoint: i < len(l.plan.Trains)-1,
-			NoSave: c.NoSave, Weights: beside(l.plan.File, t.Save), Save: c.saver(std.out, prog, l),
+			NoSave: c.NoSave, Save: c.saver(std.out, prog, l),
 			Out: std.out, Terminal: std.onTerminal(), Command: c.resumeCommand(),
 		})
 		if err != nil {

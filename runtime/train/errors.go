@@ -69,7 +69,7 @@ func hint(err error, b *data.Batch, src data.Source, firstStep bool) string {
 		return text
 	}
 	text := "a learning rate that is too great is the usual cause: try a tenth of it, or clip the gradient"
-	if firstStep {
+	if firstStep && bad.What == plan.ResultLoss { // a cell is what the step has updated already
 		text = "it happened at the very first step, so the learning rate has no part in it: look at the data's scale (are pixels " +
 			"divided by 255, are columns standardised?), the first values of the parameters and the operation above"
 	}

@@ -214,6 +214,16 @@ func TestNonFinite(t *testing.T) {
 }
 
 // A loss that a program lets pass is caught too, and an example that is not finite is named.
+// The learning rate is no cause of a first loss that is not finite, but it may be one of a first update.
+func TestHintOfTheFirstStep(t *testing.T) {
+	for what, want := range map[string]bool{"loss": false, "Line.w": true} {
+		text := hint(&runtime.NonFiniteError{What: what, Op: "mul"}, nil, nil, true)
+		if got := strings.HasPrefix(text, "a learning rate that is too great is the usual cause"); got != want {
+			t.Errorf("%s: %s", what, text)
+		}
+	}
+}
+
 func TestNonFiniteExample(t *testing.T) {
 	r := newRun(t)
 	x, y := tensor.New(tensor.F32, 3, features), tensor.New(tensor.F32, 3)
