@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,14 +39,7 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
 			}
 			return
 		}
-		slot := o.optimizer.decl.Name.Name
-		for i := 2; t.slots[slot]; i++ {
-			slot = fmt.Sprintf("%s_%d", o.optimizer.decl.Name.Name, i)
-		}
-		t.slots[slot] = true
-		if t.label != "" {
-			slot = t.label + "." + slot
-		}
+		slot := t.slotName(g.Using, o.optimizer.decl.Name.Name)
 		for _, c := range cells {
 			taken[c] = true
 			updates = append(updates, update{c, o, slot})
@@ -70,6 +64,20 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
 		}
 		t.apply(f, u.using, u.cell, weights[i], grads[i], u.slot, counters[u.slot])
 	}
+}
+
+// slotName names the memory of one `using`: the same for each function of the train.
+func (t *trainer) slotName(using syntax.Expr, optimizer string) string {
+	if name, ok := t.slots[using]; ok {
+		return name
+	}
+	base := join(t.label, optimizer)
+	name := base
+	for i := 2; slices.Contains(slices.Collect(maps.Values(t.slots)), name) || t.label == "" && t.module.Cell(name+".updates") != nil; i++ {
+		name = fmt.Sprintf("%s_%d", base, i)
+	}
+	t.slots[using] = name
+	return name
 }
 
 // groupCells returns the parameters of one `over … using`, without those that an earlier group has taken.

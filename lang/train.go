@@ -23,7 +23,9 @@ type trainer struct {
 	decl  *syntax.Train
 	data  []*dataset
 	label string
-	slots map[string]bool // names of optimisers' memories taken so far
+	slots map[syntax.Expr]string // the name of the memory of each `using`
+	every map[syntax.Expr]int    // the period of each `every`, as its number in the plan
+	due   int                    // which of them the function being built has
 
 	set  *settings
 	inst *instance // holds the train's streams
@@ -31,7 +33,7 @@ type trainer struct {
 
 // train elaborates a train declaration.
 func (e *elaborator) train(decl *syntax.Train) {
-	t := &trainer{elaborator: e, decl: decl, slots: map[string]bool{}}
+	t := &trainer{elaborator: e, decl: decl, slots: map[syntax.Expr]string{}, every: map[syntax.Expr]int{}}
 	name := "train"
 	if decl.Label != nil {
 		t.label = decl.Label.Name
@@ -50,17 +52,24 @@ func (e *elaborator) train(decl *syntax.Train) {
 	}
 	t.set = f.readClauses(decl.Body, "train", trainClauses, func(syntax.Stmt) {})
 	t.readPlan(f, p)
-	step, ok := t.function(p.Step, true, p)
-	if !ok {
-		return
+	t.findEvery(f, p)
+	var functions []*ir.Func
+	for due := range 1 << len(p.Every) {
+		t.due = due
+		step, ok := t.function(p.StepVariant(due), true, p)
+		if !ok {
+			return
+		}
+		step.Finite = true
+		functions = append(functions, step)
 	}
 	eval, ok := t.function(p.Eval, false, p)
 	if !ok {
 		return
 	}
-	step.Finite = true
+	functions = append(functions, eval)
 	for _, m := range e.models {
-		if m.usedBy(step) {
+		if slices.ContainsFunc(functions, m.usedBy) {
 			p.Models = append(p.Models, &plan.Model{Name: m.decl.Name.Name}) // completed by predictor
 			if m.data == nil && len(t.data) > 0 {
 				m.data = t.data[0]
@@ -68,9 +77,11 @@ func (e *elaborator) train(decl *syntax.Train) {
 		}
 	}
 	for _, d := range t.data {
-		for _, q := range slices.Concat(step.Params, eval.Params) {
-			if r := d.raw(q.Name); r.DType != tensor.Invalid && !slices.ContainsFunc(p.Fields, func(f plan.Field) bool { return f.Name == r.Name }) {
-				p.Fields = append(p.Fields, r)
+		for _, fn := range functions {
+			for _, q := range fn.Params {
+				if r := d.raw(q.Name); r.DType != tensor.Invalid && !slices.ContainsFunc(p.Fields, func(f plan.Field) bool { return f.Name == r.Name }) {
+					p.Fields = append(p.Fields, r)
+				}
 			}
 		}
 	}
@@ -123,17 +134,46 @@ func (t *trainer) findData(f *frame, p *plan.Train) bool {
 		}
 		t.data = append(t.data, d)
 	}
-	switch len(t.data) {
-	case 0:
-		f.unsupported(t.decl, "training without data")
-		return false
-	case 1:
-	default:
+	if len(t.data) > 1 {
 		f.unsupported(t.decl.On[1], "training on several data at once")
 		return false
 	}
-	p.Data = t.data[0].plan
+	if len(t.data) == 1 {
+		p.Data = t.data[0].plan
+	}
 	return true
+}
+
+// maxEvery bounds the different periods of one train, each of which doubles the number of step functions.
+const maxEvery = 3
+
+// findEvery collects the periods of `minimize … every n`.
+func (t *trainer) findEvery(f *frame, p *plan.Train) {
+	for _, s := range t.decl.Body.Stmts {
+		m, ok := s.(*syntax.Minimize)
+		if !ok || m.Every == nil {
+			continue
+		}
+		n, ok := f.constInt(m.Every)
+		if ok && n < 1 {
+			f.errorf(m.Every.Span(), diag.InvalidValue, "`every` is followed by a whole number from 1, and this is %d", n)
+			ok = false
+		}
+		if !ok {
+			continue
+		}
+		k := slices.Index(p.Every, n)
+		if k < 0 {
+			k = len(p.Every)
+			p.Every = append(p.Every, n)
+		}
+		t.every[m.Every] = k
+		if len(p.Every) > maxEvery {
+			f.errorf(m.Every.Span(), diag.NotSupported, "a train may have %d different periods after `every`", maxEvery)
+			p.Every = p.Every[:maxEvery]
+			return
+		}
+	}
 }
 
 // readPlan reads the settings that are no arithmetic.
@@ -143,9 +183,17 @@ func (t *trainer) readPlan(f *frame, p *plan.Train) {
 			f.unsupported(g.name, "the setting `"+later+"`")
 		}
 	}
-	p.Batch = t.set.integer("batch", t.data[0].plan.Batch, 1)
+	if p.Data != nil {
+		p.Batch = t.set.integer("batch", p.Data.Batch, 1)
+	} else {
+		p.Batch = t.set.integer("batch", 1, 1)
+	}
 	p.Epochs = t.set.integer("epochs", 0, 1)
 	p.Steps = t.set.integer("steps", 0, 1)
+	if p.Data == nil && t.set.given["steps"] == nil && !t.set.wrong {
+		d := f.errorf(t.headSpan(), diag.MissingSetting, "this train has no data, so it must say how many steps an epoch has")
+		d.Fix = "add steps: 100, or train on data"
+	}
 	p.Validate = t.set.integer("validate", 0, 1)
 	p.Save = t.set.text("save", "")
 	if g := t.set.given["save"]; g != nil {
@@ -178,7 +226,11 @@ func (t *trainer) headSpan() diag.Span {
 // function elaborates the statements as one IR function: a step if training, else the measuring of a batch.
 func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func, bool) {
 	errors := len(t.diags.All)
-	fn := t.withBatch(t.newFunction(name), ir.Symbol("B"))
+	extent := ir.Symbol("B")
+	if p.Data == nil {
+		extent = ir.Int(p.Batch)
+	}
+	fn := t.withBatch(t.newFunction(name), extent)
 	fn.training = training
 	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals)}
 	for _, d := range t.data {
@@ -274,8 +326,8 @@ func (t *trainer) minimizeStep(f *frame, m *syntax.Minimize, before func()) *arr
 	if !f.training {
 		return mean
 	}
-	if m.Every != nil {
-		f.unsupported(m.Every, "`every`")
+	if m.Every != nil && t.due>>t.every[m.Every]&1 == 0 {
+		return mean
 	}
 	t.update(f, m, mean)
 	return mean

@@ -4,6 +4,8 @@
 package plan
 
 import (
+	"fmt"
+
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
 )
@@ -100,7 +102,8 @@ type Train struct {
 	Label   string   // "" if it has none
 	Data    *Data    // nil if it trains on no data
 	Batch   int      // examples in a full batch
-	Step    string   // function that does one step: see StepParams
+	Step    string   // function that does one step, where Every is empty; see StepFunc
+	Every   []int    // periods of updates that are not made at every step
 	Eval    string   // function that measures one batch and changes nothing
 	Fields  []Field  // fields of the data that Step and Eval take
 	Models  []*Model // models that the loss reaches
@@ -114,6 +117,29 @@ type Train struct {
 	Target   string // Until as the program writes it
 	Save     string // weights file, or ""
 	SaveAt   ir.Loc // where the program says so
+}
+
+// StepFunc returns the function for a step, given how many were done before it. Where some updates are made only at every n-th step there is a
+// function for each set of updates that are due: Step with the set as a number behind it.
+func (t *Train) StepFunc(done int) string {
+	if len(t.Every) == 0 {
+		return t.Step
+	}
+	due := 0
+	for i, n := range t.Every {
+		if done%n == n-1 {
+			due |= 1 << i
+		}
+	}
+	return t.StepVariant(due)
+}
+
+// StepVariant returns the function for a set of due updates, bit i standing for Every[i].
+func (t *Train) StepVariant(due int) string {
+	if len(t.Every) == 0 {
+		return t.Step
+	}
+	return fmt.Sprintf("%s.%d", t.Step, due)
 }
 
 // The parameters that Step and Eval may take beside fields; the runtime supplies them by name.

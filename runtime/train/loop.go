@@ -139,9 +139,10 @@ func (r *run) oneStep(ctx context.Context, loader *data.Loader) (examples int, e
 		defer batch.Release()
 		tensors, examples = batch.Tensors, batch.Len()
 	}
-	results, err := r.step.call(tensors, r.place())
+	step := r.steps[r.t.StepFunc(r.done.Step)]
+	results, err := step.call(tensors, r.place())
 	if err == nil {
-		err = checkFinite(r.step.names, results)
+		err = checkFinite(step.names, results)
 	}
 	if err != nil {
 		return 0, r.stepError(err, batch)

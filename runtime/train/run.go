@@ -115,7 +115,7 @@ type run struct {
 	index int // of t in p
 
 	ds     *data.Dataset // nil for a train without data
-	step   *batchFunc
+	steps  map[string]*batchFunc // by name: see plan.Train.StepFunc
 	target *target
 	saver  *saver
 
@@ -145,8 +145,12 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 		return nil, err
 	}
 	var err error
-	if r.step, err = bind(prog, t, t.Step, r.trainSplit()); err != nil {
-		return nil, err
+	r.steps = map[string]*batchFunc{}
+	for due := range 1 << len(t.Every) {
+		name := t.StepVariant(due)
+		if r.steps[name], err = bind(prog, t, name, r.trainSplit()); err != nil {
+			return nil, err
+		}
 	}
 	r.sums = newMeans(r.t)
 	switch {
@@ -209,9 +213,9 @@ func (r *run) validation() data.Source {
 
 // valueNames returns the names of an epoch's values.
 func (r *run) valueNames() []string {
-	names := slices.Clone(r.step.names)
+	names := slices.Clone(valueNames(r.t))
 	if r.validation() != nil {
-		for _, name := range r.step.names {
+		for _, name := range valueNames(r.t) {
 			names = append(names, "val_"+name)
 		}
 	}
@@ -357,9 +361,9 @@ func (r *run) compatible(ck *checkpoint) error {
 	if ck.Steps != r.done.Steps {
 		return fmt.Errorf("it was begun with %d steps an epoch, not %d", ck.Steps, r.done.Steps)
 	}
-	if len(ck.Names) > 0 && !slices.Equal(ck.Names, r.step.names) {
+	if len(ck.Names) > 0 && !slices.Equal(ck.Names, valueNames(r.t)) {
 		return fmt.Errorf("the program has changed: its values are %s now and %s in the checkpoint",
-			strings.Join(r.step.names, ", "), strings.Join(ck.Names, ", "))
+			strings.Join(valueNames(r.t), ", "), strings.Join(ck.Names, ", "))
 	}
 	return nil
 }
