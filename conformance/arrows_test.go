@@ -1,0 +1,65 @@
+package conformance
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// Data flows lang → ir → passes → codegen → runtime. A package may import, of this module, only what its row names (and itself): each
+// entry is a folder, with all below it.
+var arrows = []struct {
+	folder string
+	may    []string
+}{
+	{"ir/diag", nil},
+	{"ir/tensor", nil},
+	{"ir/plan", []string{"ir"}},
+	{"ir", []string{"ir/diag", "ir/tensor"}},
+	{"lang/syntax", []string{"ir/diag"}},
+	{"lang", []string{"lang/syntax", "ir"}},
+	{"passes", []string{"ir"}},
+	{"codegen", []string{"ir", "runtime"}},
+	{"runtime", []string{"ir"}},
+}
+
+const module = "github.com/nnc-lang/nnc/"
+
+func TestArrows(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, "../...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for line := range strings.Lines(string(out)) {
+		words := strings.Fields(line)
+		from := strings.TrimPrefix(words[0], module)
+		for _, a := range arrows {
+			if !within(from, a.folder) {
+				continue
+			}
+			checked++
+			for _, to := range words[1:] {
+				to, ours := strings.CutPrefix(to, module)
+				if ours && !within(to, a.folder) && !withinAny(to, a.may) {
+					t.Errorf("%s imports %s, against the flow of data", from, to)
+				}
+			}
+			break
+		}
+	}
+	if checked < len(arrows) {
+		t.Errorf("checked %d packages only", checked)
+	}
+}
+
+func within(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
+
+func withinAny(pkg string, folders []string) bool {
+	for _, f := range folders {
+		if within(pkg, f) {
+			return true
+		}
+	}
+	return false
+}
