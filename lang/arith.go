@@ -304,7 +304,7 @@ func (f *frame) asArray(n syntax.Node, v value, d tensor.DType) (*array, bool) {
 		}
 		a, ok := constantArray(v, d)
 		if !ok {
-			f.errorf(n.Span(), diag.TypeMismatch, "%s is no %s", v, d).Fix = "write f32(…) around the other side to compute with fractions"
+			f.errorf(n.Span(), diag.TypeMismatch, "%s is not an %s", v, d).Fix = "write f32(…) around the other side to compute with fractions"
 		}
 		return a, ok
 	case dimension:
@@ -331,7 +331,7 @@ func (f *frame) asArray(n syntax.Node, v value, d tensor.DType) (*array, bool) {
 		}
 	case poison:
 	default:
-		f.errorf(n.Span(), diag.TypeMismatch, "%s is no tensor", describe(v)).Label = "a number or a tensor is needed here"
+		f.errorf(n.Span(), diag.TypeMismatch, "%s is not a tensor", describe(v)).Label = "a number or a tensor is needed here"
 	}
 	return nil, false
 }
@@ -377,7 +377,7 @@ func (f *frame) listArray(l *list, d tensor.DType) (*array, bool) {
 					return false
 				}
 				if _, ok := constantArray(v, d); !ok {
-					f.errorf(l.span, diag.TypeMismatch, "%s is no %s", v, d)
+					f.errorf(l.span, diag.TypeMismatch, "%s is not an %s", v, d)
 					return false
 				}
 				data = append(data, v.float)

@@ -123,7 +123,7 @@ func (f *frame) call(site *callSite, fn value) value {
 		}
 	}
 	if f.elaborator.depth >= maxDepth {
-		f.errorf(site.at, diag.Recursion, "calls are nested more than %d deep: is there a recursion?", maxDepth)
+		f.errorf(site.at, diag.Recursion, "calls are nested more than %d deep: is there a recursion?", maxDepth).Fix = "nothing can call itself; a scan repeats"
 		return poison{}
 	}
 	f.elaborator.depth++
@@ -156,6 +156,7 @@ func (f *frame) call(site *callSite, fn value) value {
 		return f.applyMetric(site, fn)
 	}
 	d := f.errorf(site.at, diag.NotCallable, "%s cannot be called", describe(fn))
+	d.Fix = "only a fn, a layer or a model can stand before parentheses or after |>"
 	if site.fn != nil {
 		d.Span = site.fn.Span()
 	}
@@ -411,7 +412,7 @@ func (f *frame) callFn(site *callSite, fn *fnValue) value {
 	inner.expect = want
 	v := inner.block(fn.decl.Body)
 	if v == nil {
-		f.errorf(fn.decl.Name.Span(), diag.NoValue, "the fn %s ends without a value", name)
+		f.errorf(fn.decl.Name.Span(), diag.NoValue, "the fn %s ends without a value", name).Fix = "write the value as the last line, without `let`"
 		return poison{}
 	}
 	f.enter(site.node)
@@ -529,7 +530,7 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 		return v, true
 	}
 	wrong := func(needs string) (value, bool) {
-		d := f.errorf(a.node.Span(), diag.TypeMismatch, "%s needs %s for `%s`, not %s", what, needs, p.Name.Name, describe(v))
+		d := f.errorf(a.node.Span(), diag.TypeMismatch, "`%s` of %s must be %s, not %s", p.Name.Name, what, needs, describe(v))
 		f.relate(d, p.Span(), "it is declared here")
 		return poison{}, false
 	}

@@ -171,11 +171,11 @@ func (f *frame) statement(s syntax.Stmt) {
 	case *syntax.Clause:
 		f.errorf(s.Span(), diag.Misplaced, "`%s:` is a setting, which this block does not have", s.Name.Name)
 	case *syntax.Expect:
-		f.errorf(s.Span(), diag.Misplaced, "`expect` belongs into a test")
+		f.errorf(s.Span(), diag.Misplaced, "`expect` belongs in a test")
 	case *syntax.Minimize:
-		f.errorf(s.Span(), diag.Misplaced, "`minimize` belongs into a train or a test")
+		f.errorf(s.Span(), diag.Misplaced, "`minimize` belongs in a train or a test")
 	case *syntax.Yield:
-		f.errorf(s.Span(), diag.Misplaced, "`yield` belongs into a scan")
+		f.errorf(s.Span(), diag.Misplaced, "`yield` belongs in a scan")
 	case *syntax.RepeatStmt:
 		f.repeatStmt(s)
 	default:
@@ -204,7 +204,7 @@ func (f *frame) let(s *syntax.Let) {
 	t, ok := v.(*tuple)
 	if !ok || len(t.elems) != len(s.Names) {
 		if !isPoison(v) {
-			f.errorf(s.Value.Span(), diag.TypeMismatch, "%s names need a tuple of as many values, but this is %s", count(len(s.Names), "name"), describe(v))
+			f.errorf(s.Value.Span(), diag.TypeMismatch, "%s need a tuple of as many values, but this is %s", count(len(s.Names), "name"), describe(v))
 		}
 		for _, n := range s.Names {
 			f.define(n, poison{})
@@ -267,7 +267,11 @@ func (f *frame) ifExpr(n *syntax.If) value {
 	holds, ok := c.(boolean)
 	if !ok {
 		if !isPoison(c) {
-			d := f.errorf(n.Cond.Span(), diag.NotConstant, "`if` chooses when the program is compiled, and this condition is %s", describe(c))
+			what := describe(c)
+			if _, runs := c.(*array); runs {
+				what = "known only when it runs"
+			}
+			d := f.errorf(n.Cond.Span(), diag.NotConstant, "`if` chooses when the program is compiled, and this condition is %s", what)
 			d.Fix = "to choose when the program runs, write where(condition, a, b)"
 		}
 		return poison{}
@@ -373,8 +377,11 @@ func (f *frame) pipe(n *syntax.Pipe) value {
 }
 
 func count(n int, what string) string {
-	if n == 1 {
+	switch {
+	case n == 1:
 		return "1 " + what
+	case what == "index":
+		return fmt.Sprintf("%d indices", n)
 	}
 	return fmt.Sprintf("%d %ss", n, what)
 }

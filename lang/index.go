@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -271,13 +272,15 @@ func (f *frame) reduceChecked(n syntax.Node, op string, elem *array, own []int, 
 	logical := op == "any" || op == "all"
 	switch {
 	case logical != (elem.dtype == tensor.Bool):
-		d := f.errorf(n.Span(), diag.TypeMismatch, "`%s` of %s", op, elem.dtype)
-		if !logical {
-			d.Fix = "write where(condition, 1.0, 0.0) to count"
+		d := f.errorf(n.Span(), diag.TypeMismatch, "`%s` takes numbers, not truth values", op)
+		d.Fix = "write where(condition, 1.0, 0.0) to count"
+		if logical {
+			d.Message = fmt.Sprintf("`%s` takes truth values, not %s", op, elem.dtype)
+			d.Fix = "compare, as in " + op + "(x > 0)"
 		}
 		return poison{}
 	case op == "mean" && elem.dtype != tensor.F32:
-		f.errorf(n.Span(), diag.TypeMismatch, "`mean` of %s", elem.dtype).Fix = "write f32(…) around what is averaged"
+		f.errorf(n.Span(), diag.TypeMismatch, "`mean` takes f32, not %s", elem.dtype).Fix = "write f32(…) around what is averaged"
 		return poison{}
 	}
 	ids := make([]int, len(axes))
@@ -411,6 +414,10 @@ func (f *frame) read(n *syntax.Index, x *array) value {
 		d := f.errorf(spans[k], diag.IndexRange, "%s may leave %s: dimension %d has %s, and the index runs from %s to %s",
 			snippet(n, "this read"), nameOr(x, n.X), k+1, count2(x.shape[k]), b.Lo, last)
 		d.Label = "runs from " + b.Lo.String() + " to " + last.String()
+		if b.Lo.Equal(last) {
+			d.Message = fmt.Sprintf("%s lies outside %s: dimension %d has %s, counted from 0", snippet(n, "this read"), nameOr(x, n.X), k+1, count2(x.shape[k]))
+			d.Label = ""
+		}
 		d.Fix = "bound the indices, or write `else 0` after the read for what lies outside"
 		f.explain(d, n.X, x)
 		return poison{}
@@ -579,7 +586,7 @@ func (f *frame) dim(n syntax.Expr) (ir.Affine, bool) {
 		return size, false
 	}
 	if c, ok := size.IsConst(); ok && c < 0 {
-		f.errorf(n.Span(), diag.ShapeMismatch, "this dimension is %d, and a dimension cannot be negative", c)
+		f.errorf(n.Span(), diag.ShapeMismatch, "%s is %d here, and a dimension cannot be negative", snippet(n, "this dimension"), c)
 		return size, false
 	}
 	return size, true

@@ -189,12 +189,12 @@ func (f *frame) writeCell(c *ir.Cell, v *ir.Value) {
 func (f *frame) cell(s *syntax.Cell) {
 	f.enter(s)
 	if f.inst == nil {
-		f.errorf(s.Span(), diag.Misplaced, "a %s belongs into a layer or a model", s.Kind)
+		f.errorf(s.Span(), diag.Misplaced, "a %s belongs in a layer or a model", s.Kind)
 		f.define(s.Name, poison{})
 		return
 	}
 	if (f.inst.role == trains) && s.Kind != "stream" || f.inst.role == measures && s.Kind != "state" {
-		f.errorf(s.Span(), diag.Misplaced, "a %s belongs into a layer or a model", s.Kind)
+		f.errorf(s.Span(), diag.Misplaced, "a %s belongs in a layer or a model", s.Kind)
 		f.define(s.Name, poison{})
 		return
 	}
@@ -414,7 +414,7 @@ func (f *frame) applyInstance(site *callSite, i *instance) value {
 	record := f.recordLayer(i, decl, s)
 	v := inner.block(decl.Body)
 	if v == nil {
-		f.errorf(decl.Name.Span(), diag.NoValue, "the layer %s ends without a value", decl.Name.Name)
+		f.errorf(decl.Name.Span(), diag.NoValue, "the layer %s ends without a value", decl.Name.Name).Fix = "write the value as the last line, without `let`"
 		return poison{}
 	}
 	f.enter(site.node)

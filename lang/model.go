@@ -86,7 +86,7 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 	v := f.block(m.decl.Body)
 	f.enter(lastOf(m.decl.Body))
 	if v == nil {
-		f.errorf(m.decl.Name.Span(), diag.NoValue, "the model %s ends without a value", m.decl.Name.Name)
+		f.errorf(m.decl.Name.Span(), diag.NoValue, "the model %s ends without a value", m.decl.Name.Name).Fix = "write the value as the last line, without `let`"
 		v = poison{}
 	}
 	if m.decl.Result != nil {

@@ -265,11 +265,11 @@ optimizer o(lr: f32)(w, g) { state m = zeros
 }
 `,
 			[]string{
-				"2:5 \"param w: f32 = 1\" misplaced: a param belongs into a layer or a model",
-				"3:5 \"yield x\" misplaced: `yield` belongs into a scan",
+				"2:5 \"param w: f32 = 1\" misplaced: a param belongs in a layer or a model",
+				"3:5 \"yield x\" misplaced: `yield` belongs in a scan",
 				"4:5 \"loss: x\" misplaced: `loss:` is a setting, which this block does not have",
-				"5:5 \"expect x == 1\" misplaced: `expect` belongs into a test",
-				"6:5 \"minimize x over f using sgd()\" misplaced: `minimize` belongs into a train or a test",
+				"5:5 \"expect x == 1\" misplaced: `expect` belongs in a test",
+				"6:5 \"minimize x over f using sgd()\" misplaced: `minimize` belongs in a train or a test",
 			},
 		},
 		{

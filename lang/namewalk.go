@@ -82,19 +82,19 @@ func (n *names) misplaced(s syntax.Stmt) {
 		}
 	case *syntax.Expect:
 		if n.body != testBody {
-			n.wrong(s.Span(), diag.Misplaced, "`expect` belongs into a test")
+			n.wrong(s.Span(), diag.Misplaced, "`expect` belongs in a test")
 		}
 	case *syntax.Minimize:
 		if n.body != testBody && n.body != trainBody {
-			n.wrong(s.Span(), diag.Misplaced, "`minimize` belongs into a train or a test")
+			n.wrong(s.Span(), diag.Misplaced, "`minimize` belongs in a train or a test")
 		}
 	case *syntax.Yield:
 		if !n.scan {
-			n.wrong(s.Span(), diag.Misplaced, "`yield` belongs into a scan")
+			n.wrong(s.Span(), diag.Misplaced, "`yield` belongs in a scan")
 		}
 	case *syntax.Cell:
 		if n.body == fnBody || n.body == dataBody || n.body == trainBody && s.Kind != "stream" {
-			n.wrong(s.Span(), diag.Misplaced, fmt.Sprintf("a %s belongs into a layer or a model", s.Kind))
+			n.wrong(s.Span(), diag.Misplaced, fmt.Sprintf("a %s belongs in a layer or a model", s.Kind))
 		}
 	}
 }
