@@ -407,7 +407,10 @@ func (f *frame) callFn(site *callSite, fn *fnValue) value {
 	inner.inst = nil
 	var want *expect
 	if fn.decl.Result != nil {
-		want = inner.maybeType(fn.decl.Result)
+		errors := len(f.diags.All)
+		if want = inner.maybeType(fn.decl.Result); len(f.diags.All) > errors {
+			return poison{}
+		}
 	}
 	inner.expect = want
 	v := inner.block(fn.decl.Body)
@@ -532,6 +535,9 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 	wrong := func(needs string) (value, bool) {
 		d := f.errorf(a.node.Span(), diag.TypeMismatch, "`%s` of %s must be %s, not %s", p.Name.Name, what, needs, describe(v))
 		f.relate(d, p.Span(), "it is declared here")
+		if arr, ok := v.(*array); ok {
+			f.explain(d, a.node, arr)
+		}
 		return poison{}, false
 	}
 	switch p.Type.Name.Name {

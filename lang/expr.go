@@ -334,6 +334,9 @@ func (f *frame) member(n *syntax.Field) value {
 			return v
 		}
 		known = x.inst.partNames()
+		if mf := x.functions[0]; mf == nil || mf.f == nil {
+			return poison{} // the model has errors, so not all of its parts are known
+		}
 	case *instance:
 		if v := f.partOf(x, name); v != nil {
 			return v

@@ -235,6 +235,7 @@ func (f *frame) typedCell(s *syntax.Cell, t *expect) {
 	case c == nil:
 		if name2 := f.inst.parts[name]; name2 != nil {
 			f.errorf(s.Name.Span(), diag.DuplicateName, "`%s` is the name of a layer here already", name)
+			f.define(s.Name, poison{})
 			return
 		}
 		kind := ir.Param
@@ -408,7 +409,10 @@ func (f *frame) applyInstance(site *callSite, i *instance) value {
 	inner.indexing = f.indexing
 	var want *expect
 	if decl.Result != nil {
-		want = inner.maybeType(decl.Result)
+		errors := len(f.diags.All)
+		if want = inner.maybeType(decl.Result); len(f.diags.All) > errors {
+			return poison{}
+		}
 	}
 	inner.expect = want
 	record := f.recordLayer(i, decl, s)
