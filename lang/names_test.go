@@ -124,7 +124,7 @@ layer B(units: int)(x: f32[n]) -> f32[n] = x
 			"unknown names, also where nothing is used", `layer Never(units: int, act: fn = relo)(x: f32[n]) -> f32[m] {
     param kernel: f32[n, unts] = zeros
     let y = x |> Dens(units) |> conv3d()
-    MaxPooling2D(2)(kernal) + LayerNormalization()(y)
+    MaxPooling2D(2)(kernal) + Unheard()(y)
 }
 `,
 			[]string{
@@ -135,7 +135,7 @@ layer B(units: int)(x: f32[n]) -> f32[n] = x
 				"3:33 \"conv3d\" unknown-name: there is no `conv3d` here; help: did you mean `conv2d`?",
 				"4:5 \"MaxPooling2D\" unknown-name: there is no `MaxPooling2D` here; help: did you mean `MaxPool2D`?",
 				"4:21 \"kernal\" unknown-name: there is no `kernal` here; help: did you mean `kernel`?",
-				"4:31 \"LayerNormalization\" unknown-name: there is no `LayerNormalization` here",
+				"4:31 \"Unheard\" unknown-name: there is no `Unheard` here",
 			},
 		},
 		{
