@@ -12,11 +12,13 @@ type Cursor struct {
 	Examples, BatchSize uint64
 	Shuffle             bool
 	Seed                uint64
+	// Order is that of an Orderer, "" for other sources.
+	Order string `json:",omitempty"`
 }
 
 // within returns c, completed, as a position in n examples read with opt.
-func (c Cursor) within(n int, opt Options) (Cursor, error) {
-	full := Cursor{c.Pass, c.Batch, uint64(n), uint64(opt.Batch), opt.Shuffle, opt.Seed}
+func (c Cursor) within(n int, order string, opt Options) (Cursor, error) {
+	full := Cursor{c.Pass, c.Batch, uint64(n), uint64(opt.Batch), opt.Shuffle, opt.Seed, order}
 	if c.Examples != 0 {
 		switch {
 		case c.Examples != full.Examples:
@@ -25,6 +27,8 @@ func (c Cursor) within(n int, opt Options) (Cursor, error) {
 			return c, fmt.Errorf("the position was saved with batches of %d, not %d: set the batch back or start anew", c.BatchSize, opt.Batch)
 		case c.Shuffle != full.Shuffle:
 			return c, fmt.Errorf("the position was saved with shuffle %v, not %v: set it back or start anew", c.Shuffle, opt.Shuffle)
+		case c.Order != full.Order:
+			return c, fmt.Errorf("the position was saved with order %q, not %q: set it back or start anew", c.Order, full.Order)
 		case c.Seed != full.Seed:
 			return c, fmt.Errorf("the position was saved with seed %d, not %d: set the seed back or start anew", c.Seed, opt.Seed)
 		}

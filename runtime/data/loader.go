@@ -112,7 +112,7 @@ func NewLoader(ctx context.Context, src Source, opt Options) (*Loader, error) {
 	if opt.Workers == 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
-	start, err := opt.Start.within(n, opt)
+	start, err := opt.Start.within(n, orderOf(src), opt)
 	if err != nil {
 		return nil, err
 	}
@@ -240,8 +240,13 @@ func (l *Loader) dispatch(start Cursor) {
 	pass, index := start.Pass, start.Batch
 	for {
 		order := l.order(pass)
-		for lo := int(index) * l.opt.Batch; lo < len(order); lo += l.opt.Batch {
-			b := l.batch(order[lo:min(lo+l.opt.Batch, len(order))], pass, index)
+		n := l.src.Len()
+		for lo := int(index) * l.opt.Batch; lo < n; lo += l.opt.Batch {
+			examples := make([]int32, min(l.opt.Batch, n-lo))
+			for k := range examples {
+				examples[k] = order(lo + k)
+			}
+			b := l.batch(examples, pass, index)
 			if !l.send(b) {
 				return
 			}
@@ -254,17 +259,16 @@ func (l *Loader) dispatch(start Cursor) {
 	}
 }
 
-// order returns the examples of a pass in the order of their visit.
-func (l *Loader) order(pass uint64) []int32 {
+// order returns the examples of a pass by their place in the order of their visit.
+func (l *Loader) order(pass uint64) func(place int) int32 {
 	n := l.src.Len()
-	if l.opt.Shuffle {
-		return Permutation(l.opt.Seed, pass, n)
+	if o, ok := l.src.(Orderer); ok {
+		return o.Order(Visit{Seed: l.opt.Seed, Pass: pass, Batch: l.opt.Batch, Shuffle: l.opt.Shuffle})
 	}
-	order := make([]int32, n)
-	for i := range order {
-		order[i] = int32(i)
+	if !l.opt.Shuffle {
+		return func(place int) int32 { return int32(place) }
 	}
-	return order
+	return shuffled(l.opt.Seed, pass, n)
 }
 
 // batch returns a batch for the given examples whose tensors are still to be filled.
@@ -273,11 +277,19 @@ func (l *Loader) batch(examples []int32, pass, index uint64) *Batch {
 	select {
 	case b.full = <-l.free:
 	default:
-		b.full = NewBatch(l.fields, min(l.opt.Batch, l.src.Len()))
+		b.full = make([]*tensor.Tensor, len(l.fields))
 	}
 	b.Tensors = make([]*tensor.Tensor, len(b.full))
-	for i, t := range b.full {
-		b.Tensors[i] = firstRows(t, len(examples))
+	for i, f := range l.fields {
+		if f.ragged() {
+			b.full[i] = padded(b.full[i], f, len(examples), longest(l.src, i, examples))
+			b.Tensors[i] = b.full[i]
+			continue
+		}
+		if b.full[i] == nil {
+			b.full[i] = NewBatch(l.fields[i:i+1], min(l.opt.Batch, l.src.Len()))[0]
+		}
+		b.Tensors[i] = firstRows(b.full[i], len(examples))
 	}
 	return b
 }

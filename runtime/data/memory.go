@@ -88,6 +88,10 @@ func (s *subset) AtOnly(i int, dst []*tensor.Tensor, row int) error {
 	return s.At(i, dst, row)
 }
 
+func (s *subset) LengthOf(i, field int) int {
+	return s.Source.(Ragged).LengthOf(int(s.indices[i]), field)
+}
+
 func (s *subset) Skipped() []string {
 	if r, ok := s.Source.(SkipReporter); ok {
 		return r.Skipped()

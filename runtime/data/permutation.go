@@ -31,3 +31,50 @@ func below(rng *rand.PCG, n uint64) uint64 {
 	}
 	return hi
 }
+
+// lazyFrom is the number of examples from which on an order is computed place by place, so that it takes no memory.
+const lazyFrom = 1 << 22
+
+// shuffled returns the numbers 0…n-1 by their place in an order that seed and stream determine.
+func shuffled(seed, stream uint64, n int) func(place int) int32 {
+	if n >= lazyFrom {
+		return lazyPermutation(seed, stream, n)
+	}
+	p := Permutation(seed, stream, n)
+	return func(place int) int32 { return p[place] }
+}
+
+// lazyPermutation is an order of 0…n-1 as a function: a Feistel network over the least even number of bits that hold n, applied until
+// the result is below n.
+//
+// Source: Black and Rogaway 2002, "Ciphers with arbitrary finite domains", the cycle-walking and generalized-Feistel ciphers.
+func lazyPermutation(seed, stream uint64, n int) func(place int) int32 {
+	half := (bits.Len(uint(n-1)) + 1) / 2
+	mask := uint64(1)<<half - 1
+	var keys [4]uint64
+	rng := rand.NewPCG(seed, stream)
+	for i := range keys {
+		keys[i] = rng.Uint64()
+	}
+	return func(place int) int32 {
+		x := uint64(place)
+		for {
+			left, right := x>>half, x&mask
+			for _, k := range keys {
+				left, right = right, left^mix(right^k)&mask
+			}
+			if x = left<<half | right; x < uint64(n) {
+				return int32(x)
+			}
+		}
+	}
+}
+
+// mix is a bijection of 64 bits each of whose output bits depends on all input bits.
+//
+// Source: Steele, Lea, Flood 2014, the finaliser of SplitMix64.
+func mix(x uint64) uint64 {
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}

@@ -1,7 +1,7 @@
 // Package data holds the data sources of a training program and the loader that turns them into batches.
 //
 // A Source is indexed: it has a length and yields the i-th example, so shuffling permutes indices and data larger than memory works.
-// ImageFolder, IDX and Memory make sources; a Loader reads one ahead on other goroutines, in an order that depends on the seed alone.
+// ImageFolder, IDX, CSV, Text, WAV, Synthetic and Memory make sources; a Loader reads one ahead on other goroutines, in an order that depends on the seed alone.
 package data
 
 import (
@@ -15,10 +15,12 @@ import (
 type Field struct {
 	Name  string
 	DType tensor.DType
-	// Shape is that of one example, without the batch; empty for a scalar.
+	// Shape is that of one example, without the batch; empty for a scalar. A -1 in it stands for each example's own length, see Ragged.
 	Shape []int
 	// Labels names the values 0, 1, … of an id field; nil for a field that holds no ids.
 	Labels []string
+	// Mean and Deviation were measured over the training split, one number per element; nil where they were not.
+	Mean, Deviation []float64
 }
 
 // Source is an indexed collection of examples. All methods may be called from several goroutines at once.
@@ -61,7 +63,7 @@ type Dataset struct {
 	Notes []string
 }
 
-// NewBatch returns zeroed tensors for n examples of the given fields.
+// NewBatch returns zeroed tensors for n examples of the given fields, none of which has lengths that differ.
 //
 // Shapes: [n, field.Shape…] each.
 func NewBatch(fields []Field, n int) []*tensor.Tensor {
