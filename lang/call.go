@@ -513,6 +513,14 @@ func (f *frame) bind(site *callSite, what string, params []*syntax.Param, s *sco
 	return ok
 }
 
+// article goes before an element type.
+func article(d tensor.DType) string {
+	if d == tensor.Bool {
+		return "a "
+	}
+	return "an "
+}
+
 func (f *frame) relateParams(d *diag.Diagnostic, params []*syntax.Param) {
 	for _, p := range params {
 		if p.Type != nil && d.Fix == "" {
@@ -544,6 +552,11 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 	case "int":
 		if size, ok := dimensionOf(v); ok {
 			return sizeValue(size), true
+		}
+		if fd, ok := v.(field); ok {
+			d := f.errorf(a.node.Span(), diag.DataError, "how many classes %s.%s has is not known, since the data could not be read", fd.data.decl.Name.Name, fd.name)
+			d.Fix = "see to the data, or write the number"
+			return poison{}, false
 		}
 		return wrong("a whole number that is known when the program is compiled")
 	case "bool":
@@ -586,7 +599,7 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 	if !p.Type.HasShape {
 		if n, ok := v.(number); ok {
 			if _, ok := constantArray(n, d); !ok {
-				return wrong("an " + d.String())
+				return wrong(article(d) + d.String())
 			}
 			return n, true
 		}
@@ -596,7 +609,7 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 		return poison{}, false
 	}
 	if arr.dtype != d {
-		return wrong("an " + d.String())
+		return wrong(article(d) + d.String())
 	}
 	if !inner.matchShape(p.Type, arr, a, what, p) {
 		return poison{}, false

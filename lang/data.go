@@ -49,6 +49,17 @@ func (d *dataset) fieldNames() []string {
 
 func (d *dataset) has(name string) bool { return slices.Contains(d.fieldNames(), name) }
 
+// validates reports whether there is a validation split, as far as the declaration tells.
+func (d *dataset) validates() bool {
+	switch s := d.plan.Source; {
+	case s.ImageFolder != nil:
+		return s.ImageFolder.Validation != "" || s.ImageFolder.Path != "" && s.ImageFolder.Split[1] > 0
+	case s.IDX != nil:
+		return s.IDX.Validation > 0
+	}
+	return true
+}
+
 // count is how many ids a class field has.
 func (d *dataset) count(name string) (int, bool) {
 	n := len(d.raw(name).Labels)
@@ -96,6 +107,7 @@ func (s *settings) add(name *syntax.Ident, v syntax.Expr) {
 		return
 	}
 	if old := s.given[name.Name]; old != nil {
+		s.wrong = true
 		d := s.f.errorf(name.Span(), diag.DuplicateName, "`%s` is set twice", name.Name)
 		s.f.relate(d, old.name.Span(), "it was set here")
 		return
@@ -233,6 +245,9 @@ var dataSources = map[string]struct {
 	},
 }
 
+// maxSide bounds the sides of pictures, in pixels.
+const maxSide = 16384
+
 func readImageFolder(s *settings, d *plan.Data) {
 	size := s.integer("size", 0, 1)
 	c := &plan.ImageFolder{
@@ -250,8 +265,14 @@ func readImageFolder(s *settings, d *plan.Data) {
 	case c.Path != "" && c.Train != "":
 		s.f.errorf(s.at, diag.InvalidValue, "image_folder takes one folder that it splits, or `train`, `validation` and `test`, not both")
 	}
-	if c.Height == 0 || c.Width == 0 {
+	if (c.Height == 0 || c.Width == 0) && s.given["size"] == nil && s.given["height"] == nil && s.given["width"] == nil {
 		s.f.errorf(s.at, diag.MissingSetting, "image_folder needs the size that pictures are brought to").Fix = "add size: 150, or height: and width:"
+	}
+	for _, name := range []string{"size", "height", "width"} {
+		if g := s.given[name]; g != nil && max(c.Height, c.Width) > maxSide && (name == "size") == (s.given["size"] != nil) {
+			s.f.errorf(g.node.Span(), diag.InvalidValue, "pictures have at most %d pixels a side, and `%s` is %d", maxSide, name, max(c.Height, c.Width))
+			break
+		}
 	}
 	if c.Channels != 1 && c.Channels != 3 {
 		s.f.errorf(s.given["channels"].node.Span(), diag.InvalidValue, "pictures have 3 channels (colour) or 1 (grey), not %d", c.Channels)

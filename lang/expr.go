@@ -372,7 +372,7 @@ func joinNames(names []string) string {
 func (f *frame) pipe(n *syntax.Pipe) value {
 	x := f.eval(n.X)
 	fn := f.eval(n.F)
-	f.enter(n)
+	f.enter(n.F)
 	if isPoison(x, fn) {
 		return poison{}
 	}

@@ -13,8 +13,8 @@ import (
 // Note [Ranges of indices]
 //
 // An index of an index expression or reduction runs over [0, n). What n is, is found in this order: its bound, if one is
-// written; the shape that the context requires, for the indices of an index expression; else the dimension of a tensor that it
-// indexes alone, `x[i]`, in a read without `else`. All such dimensions must agree. Every other read is only checked, by
+// written; else the dimension of a tensor that it indexes alone, `x[i]`, in a read without `else`, and all such dimensions must
+// agree; else, for the indices of an index expression, the shape that the context requires. Every other read is only checked, by
 // interval arithmetic, and needs `else` where it may leave the tensor.
 //
 // The search for `x[i]` runs over the syntax before the body is evaluated, since a reduction inside the body is built at once and
@@ -57,7 +57,7 @@ func (f *frame) binders(list []*syntax.Binder, body syntax.Expr, expected *expec
 	var axes []*axis
 	unknown := map[string]*axis{}
 	ok := true
-	for i, b := range list {
+	for _, b := range list {
 		if b.Spread {
 			name := "..."
 			if b.Name != nil {
@@ -82,16 +82,11 @@ func (f *frame) binders(list []*syntax.Binder, body syntax.Expr, expected *expec
 		}
 		a := f.newAxis(b.Name.Name, ir.Affine{}, b.Span())
 		a.known = false
-		switch {
-		case b.Bound != nil:
+		if b.Bound != nil {
 			size, good := f.dim(b.Bound)
 			ok = ok && good
 			a.extent, a.known, a.from = size, good, b.Bound.Span()
-		case expected != nil && len(list) == len(expected.shape):
-			a.extent, a.known = expected.shape[i], true
-		case expected != nil && len(list) < len(expected.shape) && !hasSpread(list):
-			a.extent, a.known = expected.shape[i], true
-		default:
+		} else {
 			unknown[b.Name.Name] = a
 		}
 		axes = append(axes, a)
@@ -101,7 +96,14 @@ func (f *frame) binders(list []*syntax.Binder, body syntax.Expr, expected *expec
 		return nil, false
 	}
 	if len(unknown) > 0 {
-		f.findRanges(body, unknown)
+		ok = f.findRanges(body, unknown)
+	}
+	if expected != nil && len(axes) <= len(expected.shape) { // the shape that is asked for decides where no read does
+		for i, a := range axes {
+			if !a.known {
+				a.extent, a.known = expected.shape[i], true
+			}
+		}
 	}
 	for _, b := range list {
 		if b.Name != nil && unknown[b.Name.Name] != nil && !unknown[b.Name.Name].known {
@@ -123,7 +125,8 @@ type spreadAxes struct{ axes []*axis }
 func (*spreadAxes) describe() string { return "indices" }
 
 // findRanges looks for reads x[i] in which an index of unknown range stands alone. See Note [Ranges of indices].
-func (f *frame) findRanges(body syntax.Expr, unknown map[string]*axis) {
+func (f *frame) findRanges(body syntax.Expr, unknown map[string]*axis) (agree bool) {
+	agree = true
 	syntax.Inspect(body, func(n syntax.Node) bool {
 		ix, ok := n.(*syntax.Index)
 		if !ok || ix.Else != nil || len(ix.Indices) == 0 || !plain(ix.X) {
@@ -165,10 +168,12 @@ func (f *frame) findRanges(body syntax.Expr, unknown map[string]*axis) {
 				d := f.errorf(name.Span(), diag.ShapeMismatch, "the index `%s` runs over %s here, but over %s elsewhere", name.Name, size, x.extent)
 				d.Label = snippet(ix, "this") + " has " + size.String()
 				f.relate(d, x.from, "%s has %s", x.from.Text(), x.extent)
+				agree = false
 			}
 		}
 		return true
 	})
+	return agree
 }
 
 // axesName is the name under which the axes of `...` or `...s` are bound.

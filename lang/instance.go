@@ -393,6 +393,11 @@ func (f *frame) applyInstance(site *callSite, i *instance) value {
 		return f.applyModel(site, &modelValue{inst: i})
 	}
 	decl := i.recipe.layer.decl
+	if f.indexing {
+		d := f.errorf(site.at, diag.NotSupported, "this version of nnc does not have layers inside index expressions")
+		d.Fix = "apply " + decl.Name.Name + " to the whole tensor before the index expression"
+		return poison{}
+	}
 	s := newScope(i.recipe.config)
 	if !f.bind(site, decl.Name.Name, decl.Params, s, false) {
 		return poison{}

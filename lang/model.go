@@ -31,7 +31,7 @@ type modelFunction struct {
 	f        *ir.Func
 	inputs   []*expect
 	lengths  map[string][2]int // parameters that are examples' own lengths: which input's dimension each belongs to
-	output   value // of the shape of what it returns: an array, or a tuple of arrays
+	output   value             // of the shape of what it returns: an array, or a tuple of arrays
 	building bool
 }
 
@@ -148,7 +148,6 @@ func (f *frame) ownLengthNamed(name string, at diag.Span) {
 
 // lengthParam is the name of the parameter that holds the lengths of a dimension.
 func lengthParam(name string) string { return "length." + name }
-
 
 // returnValue adds the IR values of a result, over the batch.
 func (f *frame) returnValue(name string, v value, n syntax.Node) bool {

@@ -19,7 +19,7 @@ const ownLibrary = `option units = 4
 option rate  = 0.01
 
 data Digits {
-    source: idx(images: "images", labels: "labels")
+    source: idx(images: "images", labels: "labels", validation: 0.1)
     map:    { image: image / 255, mirrored: [i, j < 28, k] => image[i, 27-j, k] }
     batch:  16
 }

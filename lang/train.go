@@ -2,7 +2,9 @@ package lang
 
 import (
 	"fmt"
+	"path"
 	"slices"
+	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -198,6 +200,9 @@ func (t *trainer) readPlan(f *frame, p *plan.Train) {
 	p.Save = t.set.text("save", "")
 	if g := t.set.given["save"]; g != nil {
 		p.SaveAt = f.locate(g.node.Span())
+		if p.Save != "" && !strings.HasSuffix(p.Save, ".h5") {
+			f.errorf(g.node.Span(), diag.InvalidValue, "weights are saved in Keras's format, in a file whose name ends in .h5, not %q", p.Save).Fix = `write save: "` + strings.TrimSuffix(p.Save, path.Ext(p.Save)) + `.h5"`
+		}
 	}
 	if t.set.given["epochs"] == nil && !t.set.wrong {
 		d := f.errorf(t.decl.Span(), diag.MissingSetting, "this train does not say how long it lasts")
@@ -441,6 +446,15 @@ func (t *trainer) until(p *plan.Train, name string) {
 	a, ok := f.asArray(g.node, v, tensor.Bool)
 	if !ok {
 		return
+	}
+	if len(t.data) > 0 && !t.data[0].validates() {
+		for _, q := range fn.b.Func.Params {
+			if strings.HasPrefix(q.Name, "val_") {
+				f.errorf(g.node.Span(), diag.MissingSetting, "`until` needs %s, but the data %s has no validation split", q.Name, t.data[0].decl.Name.Name).Fix =
+					"give the data a validation part, or use " + strings.TrimPrefix(q.Name, "val_")
+				return
+			}
+		}
 	}
 	if a.dtype != tensor.Bool || len(a.shape) != 0 {
 		f.errorf(g.node.Span(), diag.TypeMismatch, "`until` is a condition such as val_accuracy >= 0.9, and this is %s", a.typ())

@@ -182,6 +182,11 @@ func (f *frame) shapeOf(t *syntax.Type) ([]ir.Affine, bool) {
 			if !ok {
 				return nil, false
 			}
+			if n, constant := size.IsConst(); constant && n == 0 {
+				e := f.errorf(d.Span(), diag.ShapeMismatch, "%s is 0 here, and a dimension must be at least 1", d.Size.Span().Text())
+				e.Label = "nothing would be left"
+				return nil, false
+			}
 			dims = append(dims, size)
 		}
 	}

@@ -1,6 +1,9 @@
 package diag
 
-import "unicode/utf8"
+import (
+	"strings"
+	"unicode/utf8"
+)
 
 // DidYouMean returns the candidate nearest to name in edits (a letter put in, left out, changed, or two neighbours swapped), or "" if none
 // is near: at most a third of the letters, and at least one, may differ. Of equally near ones the first is returned.
@@ -12,6 +15,13 @@ func DidYouMean(name string, candidates []string) string {
 		}
 		if d := distance([]rune(name), []rune(c)); d < least && d < utf8.RuneCountInString(c) {
 			best, least = c, d
+		}
+	}
+	if best == "" && utf8.RuneCountInString(name) >= 4 { // the beginning of a longer name: val_acc
+		for _, c := range candidates {
+			if strings.HasPrefix(c, name) && (best == "" || len(c) < len(best)) && c != name {
+				best = c
+			}
 		}
 	}
 	return best
