@@ -9,7 +9,7 @@ import (
 )
 
 // cse merges equal instructions: the same op of the same operands, with the same nest or constant. Reads of a cell are
-// equal if it is not written between them. The names of loop indices do not matter, and the first instruction's place is kept.
+// equal if it is not written between them. Of equal yields of a scan, the first is used. The names of loop indices do not matter, and the first instruction's place is kept.
 //
 // Source: value numbering, Cocke and Schwartz 1970; on SSA form over one straight line it needs no dominators.
 func cse(m *ir.Module) error {
@@ -31,6 +31,9 @@ func cse(m *ir.Module) error {
 				delete(seen, key{op: ir.OpRead, cell: c})
 			}
 			switch in.Op {
+			case ir.OpScan:
+				mergeYields(in, values)
+				return false
 			case ir.OpNest, ir.OpReshape, ir.OpConst, ir.OpRead, ir.OpGrad:
 			default:
 				return false
@@ -51,6 +54,21 @@ func cse(m *ir.Module) error {
 		values.results(f)
 		return nil
 	})
+}
+
+// mergeYields lets the first of equal yields of a scan stand for the others.
+func mergeYields(in *ir.Instr, values substitution) {
+	first := map[*ir.Value]*ir.Value{}
+	for i, y := range in.Scan.Body.Results {
+		if i < in.Scan.Carried {
+			continue
+		}
+		if first[y] == nil {
+			first[y] = in.Results[i]
+		} else {
+			values[in.Results[i]] = first[y]
+		}
+	}
 }
 
 func equalInstrs(a, b *ir.Instr) bool {

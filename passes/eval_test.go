@@ -3,6 +3,7 @@ package passes
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -88,6 +89,10 @@ func (m *machine) run(f *ir.Func, args ...*array) []*array {
 			for i, r := range m.run(in.Call, operands...) {
 				env[in.Results[i]] = r
 			}
+		case ir.OpScan:
+			for i, r := range m.scan(in, operands) {
+				env[in.Results[i]] = r
+			}
 		default:
 			panic("no evaluation of " + in.Op.String())
 		}
@@ -97,6 +102,74 @@ func (m *machine) run(f *ir.Func, args ...*array) []*array {
 		results[i] = env[r]
 	}
 	return results
+}
+
+func (m *machine) scan(in *ir.Instr, operands []*array) []*array {
+	s := in.Scan
+	trip := s.Trip.EvalDim(m.symbol)
+	carried := append([]*array{}, operands[:s.Carried]...)
+	rest := operands[s.Carried+s.Slices:]
+	var lengths *array
+	ended := func(shape []ir.Affine, b, t int) bool {
+		by := in.Args[len(in.Args)-1].Type.Shape
+		return s.Length && len(shape) > 0 && shape[0].Equal(by[0]) && t >= int(lengths.data[b])
+	}
+	if s.Length {
+		lengths = rest[len(rest)-1]
+		if len(s.Body.Params) == len(operands) {
+			rest = rest[:len(rest)-1]
+		}
+	}
+	stacks := make([]*array, len(in.Results)-s.Carried)
+	for i, r := range in.Results[s.Carried:] {
+		stacks[i] = newArray(m.dims(r.Type.Shape)...)
+	}
+	for k := range trip {
+		t := k
+		if s.Reversed {
+			t = trip - 1 - k
+		}
+		args := append([]*array{{nil, []float64{float64(t)}}}, carried...)
+		for i, x := range operands[s.Carried:][:s.Slices] {
+			slice := newArray(m.dims(s.Body.Params[1+s.Carried+i].Type.Shape)...)
+			slice.each(func(at []int, o int) {
+				from, _ := x.offset(slices.Insert(slices.Clone(at), s.Axis, t))
+				slice.data[o] = x.data[from]
+			})
+			args = append(args, slice)
+		}
+		for i, v := range m.run(s.Body, append(args, rest...)...) {
+			shape := s.Body.Results[i].Type.Shape
+			next := newArray(v.shape...)
+			v.each(func(at []int, o int) {
+				switch {
+				case len(at) == 0 || !ended(shape, at[0], t):
+					next.data[o] = v.data[o]
+				case i < s.Carried:
+					next.data[o] = carried[i].data[o]
+				}
+				if i >= s.Carried {
+					to, _ := stacks[i-s.Carried].offset(slices.Insert(slices.Clone(at), s.Axis, t))
+					stacks[i-s.Carried].data[to] = next.data[o]
+				}
+			})
+			if i < s.Carried {
+				carried[i] = next
+			}
+		}
+	}
+	return append(carried, stacks...)
+}
+
+// each calls f for every element's index and place.
+func (a *array) each(f func(at []int, o int)) {
+	at := make([]int, len(a.shape))
+	for o := range a.data {
+		for k, rest := len(at)-1, o; k >= 0; k-- {
+			at[k], rest = rest%a.shape[k], rest/a.shape[k]
+		}
+		f(at, o)
+	}
 }
 
 func (m *machine) nest(n *ir.Nest, operands []*array) *array {

@@ -20,6 +20,7 @@ import (
 //   - prod multiplies the other factors, so that zeros among them are no trouble.
 //   - reshape reshapes back; constants, cells and everything that is not f32 get nothing. Reads of a cell between which it is not
 //     written are one value.
+//   - A scan becomes a scan through the same rounds in the other order, see grad_scan.go.
 //
 // Several cotangents of one value are added; an x that y does not depend on has a gradient of zeros. Grads are replaced in order,
 // so a later one may differentiate what an earlier one became. New instructions keep the place of the one they differentiate.
@@ -56,19 +57,35 @@ type reverse struct {
 	same        substitution // reads of a cell in the same state
 	active      map[*ir.Value]bool
 	cotangent   map[*ir.Value]*ir.Value
+	loop        *loop // the scan whose body this sweep is in, or nil
 }
 
 // differentiate returns instructions that compute what the grad instruction g stands for, after the instructions before it.
 func differentiate(before []*ir.Instr, g *ir.Instr) ([]*ir.Instr, []*ir.Value, error) {
 	r := &reverse{Builder: ir.NewFunc(""), same: equalReads(before), cotangent: map[*ir.Value]*ir.Value{}}
 	y, xs := r.same.of(g.Args[0]), g.Args[1:]
-	r.findActive(before, y, xs)
+	r.findActive(before, []*ir.Value{y}, xs)
 	r.Loc = g.Loc
 	if r.active[y] {
 		r.cotangent[y] = r.fill(y.Type, 1)
 	}
-	for _, in := range slices.Backward(before) {
-		if len(in.Results) == 0 || !slices.ContainsFunc(in.Results, func(v *ir.Value) bool { return r.cotangent[v] != nil }) {
+	if err := r.sweep(before); err != nil {
+		return nil, nil, err
+	}
+	r.Loc = g.Loc
+	gradients := make([]*ir.Value, len(xs))
+	for i, x := range xs {
+		if gradients[i] = r.cotangent[r.same.of(x)]; gradients[i] == nil {
+			gradients[i] = r.fill(x.Type, 0)
+		}
+	}
+	return r.Func.Body, gradients, nil
+}
+
+// sweep walks backwards through body, whose results' cotangents are known.
+func (r *reverse) sweep(body []*ir.Instr) error {
+	for _, in := range slices.Backward(body) {
+		if !slices.ContainsFunc(in.Results, func(v *ir.Value) bool { return r.cotangent[v] != nil }) {
 			continue
 		}
 		r.Loc = in.Loc
@@ -80,20 +97,13 @@ func differentiate(before []*ir.Instr, g *ir.Instr) ([]*ir.Instr, []*ir.Value, e
 		case ir.OpConst, ir.OpRead:
 		case ir.OpScan:
 			if err := r.scan(in); err != nil {
-				return nil, nil, err
+				return err
 			}
 		default:
-			return nil, nil, fmt.Errorf("%s: no gradient through %s", place(in.Loc), in.Op)
+			return fmt.Errorf("%s: no gradient through %s", place(in.Loc), in.Op)
 		}
 	}
-	r.Loc = g.Loc
-	gradients := make([]*ir.Value, len(xs))
-	for i, x := range xs {
-		if gradients[i] = r.cotangent[r.same.of(x)]; gradients[i] == nil {
-			gradients[i] = r.fill(x.Type, 0)
-		}
-	}
-	return r.Func.Body, gradients, nil
+	return nil
 }
 
 // equalReads maps each read of a cell to the first one with no write of the cell between.
@@ -115,12 +125,25 @@ func equalReads(body []*ir.Instr) substitution {
 	return same
 }
 
-// findActive marks the values that depend on one of xs and that y depends on.
-func (r *reverse) findActive(body []*ir.Instr, y *ir.Value, xs []*ir.Value) {
-	depends, reached := map[*ir.Value]bool{}, map[*ir.Value]bool{y: true}
+// findActive marks the values of body that depend on one of xs and that one of ys depends on.
+func (r *reverse) findActive(body []*ir.Instr, ys, xs []*ir.Value) {
+	depends, reached := map[*ir.Value]bool{}, map[*ir.Value]bool{}
+	for _, y := range ys {
+		reached[y] = true
+	}
 	for _, x := range xs {
 		depends[r.same.of(x)] = true
 	}
+	r.spread(body, depends)
+	r.trace(body, reached)
+	r.active = map[*ir.Value]bool{}
+	for v := range depends {
+		r.active[v] = depends[v] && reached[v] && v.Type.DType == tensor.F32
+	}
+}
+
+// spread adds the f32 values of body that depend on one of depends.
+func (r *reverse) spread(body []*ir.Instr, depends map[*ir.Value]bool) {
 	for _, in := range body {
 		if slices.ContainsFunc(in.Args, func(v *ir.Value) bool { return depends[r.same.of(v)] }) {
 			for _, v := range in.Results {
@@ -128,16 +151,16 @@ func (r *reverse) findActive(body []*ir.Instr, y *ir.Value, xs []*ir.Value) {
 			}
 		}
 	}
+}
+
+// trace adds the values of body that one of reached depends on.
+func (r *reverse) trace(body []*ir.Instr, reached map[*ir.Value]bool) {
 	for _, in := range slices.Backward(body) {
 		if slices.ContainsFunc(in.Results, func(v *ir.Value) bool { return reached[v] }) {
 			for _, a := range in.Args {
 				reached[r.same.of(a)] = true
 			}
 		}
-	}
-	r.active = map[*ir.Value]bool{}
-	for v := range depends {
-		r.active[v] = depends[v] && reached[v] && v.Type.DType == tensor.F32
 	}
 }
 
@@ -151,6 +174,10 @@ func (r *reverse) add(v, d *ir.Value) {
 	v = r.same.of(v)
 	switch sum := r.cotangent[v]; {
 	case !r.active[v]:
+	case r.loop != nil && r.loop.unchanged[v]:
+		at := ir.Loops(0, len(v.Type.Shape))
+		copied := &ir.Nest{Combine: ir.Map, Index: ir.Indices(v.Type.Shape), Out: len(at), Body: ir.ReadOf(tensor.F32, 0, at...)}
+		r.flow(flow{x: v, nest: copied, args: []*ir.Value{d}, at: at, shape: v.Type.Shape})
 	case sum == nil:
 		r.cotangent[v] = d
 	default:
@@ -158,9 +185,23 @@ func (r *reverse) add(v, d *ir.Value) {
 	}
 }
 
-// scan is where the gradient of a scan belongs: a scan over the same steps backwards.
-func (r *reverse) scan(in *ir.Instr) error {
-	return fmt.Errorf("%s: gradient of scan is not there yet", place(in.Loc))
+// flow is a nest over args whose result is a part of x's cotangent: that which comes from the elements at of a tensor of this shape.
+type flow struct {
+	x         *ir.Value
+	nest      *ir.Nest
+	args      []*ir.Value
+	at, shape []ir.Affine
+}
+
+// flow adds what f computes to a cotangent. Inside a loop, what belongs to an unchanged operand of the loop is left to be
+// computed outside, for all rounds at once.
+func (r *reverse) flow(f flow) {
+	if r.loop != nil && r.loop.unchanged[f.x] {
+		r.loop.left = append(r.loop.left, f)
+		return
+	}
+	n, args := compact(f.nest, f.args)
+	r.add(f.x, r.Nest(n, args...))
 }
 
 // part is the cotangent that flows into one element of an operand at each point of a nest.
@@ -222,8 +263,7 @@ func (r *reverse) nest(in *ir.Instr) {
 				d.Combine = ir.Map
 			}
 		}
-		d, used := compact(d, args)
-		r.add(x, r.Nest(d, used...))
+		r.flow(flow{x, d, args, at, in.Result().Type.Shape})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -179,16 +180,17 @@ func checkGradients(t failer, forward, backward *ir.Func, passes []string) {
 	checkDifferences(t, forward, args, machine.run(backward, args...)[1:])
 }
 
-// checkDifferences compares gradients of the first result of forward at args with central differences.
-func checkDifferences(t failer, forward *ir.Func, args, gradients []*array) {
+// checkDifferences compares gradients of the first result of forward at args, with others after them, with central differences.
+func checkDifferences(t failer, forward *ir.Func, args, gradients []*array, others ...*array) {
 	t.Helper()
+	all := slices.Concat(args, others)
 	for i, x := range args {
 		for k, v := range x.data {
 			difference := func(step float64) float64 {
 				x.data[k] = v + step
-				above := (&machine{}).run(forward, args...)[0].data[0]
+				above := (&machine{symbols: map[string]int{"B": examples}}).run(forward, all...)[0].data[0]
 				x.data[k] = v - step
-				below := (&machine{}).run(forward, args...)[0].data[0]
+				below := (&machine{symbols: map[string]int{"B": examples}}).run(forward, all...)[0].data[0]
 				x.data[k] = v
 				return (above - below) / (2 * step)
 			}

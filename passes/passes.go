@@ -26,13 +26,14 @@ var table = []Pass{
 	{"shapes", "computes the types of all results anew and checks them", true, shapes},
 	{"simplify", "folds constants, drops needless guards, copies and factors", false, simplify},
 	{"cse", "merges equal instructions", false, cse},
+	{"hoist", "moves what is the same in every round out of scans", true, hoist},
 	{"grad", "replaces grad by the instructions that compute gradients", true, grad},
 	{"gather", "turns scatters into gathers", false, gather},
 	{"dce", "drops instructions whose results nobody uses", false, dce},
 }
 
 // pipeline is the order in which the passes run; a pass may run twice.
-var pipeline = []string{"inline", "shapes", "simplify", "cse", "grad", "gather", "simplify", "cse", "dce"}
+var pipeline = []string{"inline", "shapes", "simplify", "cse", "hoist", "grad", "gather", "simplify", "cse", "dce"}
 
 // constraint demands that the first run of one pass comes before the last run of another.
 type constraint struct{ before, after, because string }
@@ -41,6 +42,8 @@ var constraints = []constraint{
 	{"inline", "shapes", "a call's symbols get their meaning from the place of the call"},
 	{"inline", "grad", "gradients are taken of straight lines, not through calls"},
 	{"inline", "cse", "two layers on the same input become equal instructions only then"},
+	{"inline", "hoist", "a model called in a scan reads its parameters there"},
+	{"hoist", "grad", "parameters have to be operands of a scan to get a gradient"},
 	{"simplify", "grad", "what is folded before needs no gradient"},
 	{"simplify", "cse", "equal instructions look alike only in simplified form"},
 	{"cse", "grad", "a merged forward instruction has one gradient instead of two that are added"},
