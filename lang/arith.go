@@ -51,17 +51,17 @@ func (f *frame) operate(op string, n, nx, ny syntax.Node, x, y value) value {
 	if row.swap {
 		args[0], args[1] = args[1], args[0]
 	}
-	return f.applyChecked(row.op, n.Span(), args)
+	return f.applyChecked(row.op, "`"+op+"`", n.Span(), args)
 }
 
 // applyChecked applies op if its row takes these element types, and reports an error otherwise.
-func (f *frame) applyChecked(op ir.Op, at diag.Span, args []*array) value {
+func (f *frame) applyChecked(op ir.Op, what string, at diag.Span, args []*array) value {
 	types := make([]tensor.DType, len(args))
 	for i, a := range args {
 		types[i] = a.dtype
 	}
 	if _, err := op.ResultDType(types); err != nil {
-		d := f.errorf(at, diag.TypeMismatch, "%s does not work on %s", operationName(op, at), joinTypes(types))
+		d := f.errorf(at, diag.TypeMismatch, "%s does not work on %s", what, joinTypes(types))
 		if types[0] == tensor.I32 {
 			d.Fix = "write f32(…) around an i32 to compute with fractions"
 		}
@@ -69,8 +69,6 @@ func (f *frame) applyChecked(op ir.Op, at diag.Span, args []*array) value {
 	}
 	return f.apply(op, args...)
 }
-
-func operationName(op ir.Op, _ diag.Span) string { return op.String() }
 
 func joinTypes(types []tensor.DType) string {
 	s := ""
@@ -282,7 +280,7 @@ func (f *frame) power(n, nx, ny syntax.Node, x, y value) value {
 	if !ok {
 		return poison{}
 	}
-	return f.applyChecked(ir.OpPow, n.Span(), args)
+	return f.applyChecked(ir.OpPow, "`^`", n.Span(), args)
 }
 
 // asArray returns a value as a run-time array; numbers take type d.
@@ -585,7 +583,7 @@ func (f *frame) unary(n *syntax.Unary) value {
 		}
 		return f.apply(ir.OpNot, a)
 	}
-	return f.applyChecked(ir.OpNeg, n.Span(), []*array{a})
+	return f.applyChecked(ir.OpNeg, "`-`", n.Span(), []*array{a})
 }
 
 // matmul is x @ y: the last dimension of x against the first of y, which is a vector or a matrix.
@@ -617,7 +615,7 @@ func (f *frame) matmul(n *syntax.Binary, x, y value) value {
 		f.matmulMismatch(n, a, b)
 		return f.standIn(a.dtype, append(slices.Clone(a.shape[:len(a.shape)-1]), b.shape[1:]...))
 	}
-	a, b = f.stored(a), f.stored(b)
+	a, b = f.store(a), f.store(b) // their elements are read many times
 	k := f.newAxis("k", inner, n.Span())
 	rows := f.newAxes(a.shape[:len(a.shape)-1])
 	cols := f.newAxes(b.shape[1:])
@@ -638,9 +636,6 @@ func (f *frame) matmul(n *syntax.Binary, x, y value) value {
 func (f *frame) standIn(d tensor.DType, dims []ir.Affine) *array {
 	return f.store(&array{dtype: d, shape: dims, own: f.newAxes(dims), body: ir.Const(d, 0)})
 }
-
-// stored is store for operands of products, whose elements are read many times.
-func (f *frame) stored(a *array) *array { return f.store(a) }
 
 // matmulMismatch explains a product whose inner dimensions differ.
 func (f *frame) matmulMismatch(n *syntax.Binary, a, b *array) {

@@ -109,7 +109,7 @@ func elementwise(op ir.Op) func(*frame, *callSite) value {
 		if !ok {
 			return poison{}
 		}
-		return f.applyChecked(op, site.at, args)
+		return f.applyChecked(op, snippet(site.fn, op.String()), site.at, args)
 	}
 }
 
@@ -156,7 +156,7 @@ func (f *frame) extreme(site *callSite, word string) value {
 	if !ok {
 		return poison{}
 	}
-	return f.applyChecked(op, site.at, args)
+	return f.applyChecked(op, word, site.at, args)
 }
 
 // where is where(condition, a, b).

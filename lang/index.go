@@ -115,10 +115,6 @@ func (f *frame) binders(list []*syntax.Binder, body syntax.Expr, expected *expec
 	return axes, ok
 }
 
-func hasSpread(list []*syntax.Binder) bool {
-	return slices.ContainsFunc(list, func(b *syntax.Binder) bool { return b.Spread })
-}
-
 // spreadAxes are the axes that `...` stands for inside an index expression that binds it.
 type spreadAxes struct{ axes []*axis }
 
@@ -417,10 +413,10 @@ func (f *frame) read(n *syntax.Index, x *array) value {
 		}
 		last := b.Hi
 		d := f.errorf(spans[k], diag.IndexRange, "%s may leave %s: dimension %d has %s, and the index runs from %s to %s",
-			snippet(n, "this read"), nameOr(x, n.X), k+1, count2(x.shape[k]), b.Lo, last)
+			snippet(n, "this read"), nameOr(x, n.X), k+1, elementCount(x.shape[k]), b.Lo, last)
 		d.Label = "runs from " + b.Lo.String() + " to " + last.String()
 		if b.Lo.Equal(last) {
-			d.Message = fmt.Sprintf("%s lies outside %s: dimension %d has %s, counted from 0", snippet(n, "this read"), nameOr(x, n.X), k+1, count2(x.shape[k]))
+			d.Message = fmt.Sprintf("%s lies outside %s: dimension %d has %s, counted from 0", snippet(n, "this read"), nameOr(x, n.X), k+1, elementCount(x.shape[k]))
 			d.Label = ""
 		}
 		d.Fix = "bound the indices, or write `else 0` after the read for what lies outside"
@@ -486,7 +482,7 @@ func nameOr(x *array, n syntax.Node) string {
 	return snippet(n, "the tensor")
 }
 
-func count2(size ir.Affine) string {
+func elementCount(size ir.Affine) string {
 	if n, ok := size.IsConst(); ok {
 		return count(n, "element")
 	}

@@ -49,13 +49,6 @@ func (i *instance) describe() string {
 	return "an instance of the layer " + i.recipe.layer.decl.Name.Name
 }
 
-func (i *instance) kind() string {
-	if i.model != nil {
-		return i.model.Name.Name
-	}
-	return i.recipe.layer.decl.Name.Name
-}
-
 func (e *elaborator) newInstance(path string, parent *instance) *instance {
 	i := &instance{
 		id: len(e.instances), path: path, parent: parent, places: map[string]*instance{}, parts: map[string]*instance{},
@@ -555,5 +548,3 @@ func planShape(dims []ir.Affine) plan.Shape {
 	}
 	return s
 }
-
-var _ = tensor.F32

@@ -1,8 +1,6 @@
 package lang
 
 import (
-	"fmt"
-
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/plan"
@@ -383,5 +381,3 @@ func (e *elaborator) labelsOf(m *modelValue) []string {
 func planField(name string, t *expect) plan.Field {
 	return plan.Field{Name: name, DType: t.dtype, Shape: planShape(t.shape)}
 }
-
-var _ = fmt.Sprint

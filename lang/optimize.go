@@ -305,10 +305,15 @@ func reachedParams(m *ir.Module, v *ir.Value) []*ir.Cell {
 		if in.Op == ir.OpRead {
 			reached[in.Cell] = true
 		}
-		if in.Op == ir.OpCall {
-			for _, r := range in.Call.Results {
-				visit(r)
-			}
+		var inside []*ir.Value
+		switch in.Op {
+		case ir.OpCall:
+			inside = in.Call.Results
+		case ir.OpScan:
+			inside = in.Scan.Body.Results
+		}
+		for _, r := range inside {
+			visit(r)
 		}
 		for _, a := range in.Args {
 			visit(a)

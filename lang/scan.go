@@ -71,6 +71,18 @@ func (f *frame) scanExpr(n *syntax.Scan) value {
 		args = append(args, f.examples(init))
 		body.define(w.Names[0], body.arrayOf(g.b.Param(w.Names[0].Name, overBatch(t)), lead).named(w.Names[0].Name, diag.Span{}))
 	}
+	further := f.carriedOutside(n)
+	for _, name := range further {
+		now, ok := f.scope.lookup(name.Name).value.(*array)
+		if !ok {
+			return poison{}
+		}
+		t := &expect{now.dtype, now.shape}
+		g.scan.carried[name.Name] = &carriedName{t, name.Span()}
+		names = append(names, name)
+		args = append(args, f.examples(now))
+		body.define(name, body.arrayOf(g.b.Param(name.Name, overBatch(t)), lead).named(name.Name, diag.Span{}))
+	}
 	alive := n.While != nil
 	var running *ir.Value
 	if alive {
@@ -117,10 +129,30 @@ func (f *frame) scanExpr(n *syntax.Scan) value {
 	if !body.returnYield(goesOn) {
 		return poison{}
 	}
-	if errs := g.scan; errs.yielded != nil && isPoison(errs.yielded) {
-		return poison{}
-	}
-	return f.buildScan(n, g, trip, args, len(sequences), carriedCount, names)
+	return f.buildScan(n, g, trip, args, len(sequences), carriedCount, names, further)
+}
+
+// carriedOutside lists names that the body assigns and that are carried outside of the scan: streams, and what a scan around this one
+// carries. The scan carries them on, and leaves its last values in them.
+func (f *frame) carriedOutside(n *syntax.Scan) []*syntax.Ident {
+	var names []*syntax.Ident
+	syntax.Inspect(&syntax.BlockExpr{Body: n.Body}, func(node syntax.Node) bool {
+		a, ok := node.(*syntax.Assign)
+		if !ok {
+			return true
+		}
+		name, ok := a.Target.(*syntax.Name)
+		if !ok || slices.ContainsFunc(names, func(i *syntax.Ident) bool { return i.Name == name.Name }) ||
+			slices.ContainsFunc(n.With, func(l *syntax.Let) bool { return l.Names[0].Name == name.Name }) {
+			return true
+		}
+		stream := f.inst != nil && f.inst.cells[name.Name] != nil && f.inst.cells[name.Name].Kind == ir.Stream
+		if f.scan != nil && f.scan.carried[name.Name] != nil || f.scan == nil && stream {
+			names = append(names, &syntax.Ident{At: name.At, Name: name.Name})
+		}
+		return true
+	})
+	return names
 }
 
 // scanHead finds the number of rounds and the sequences.
@@ -263,7 +295,7 @@ func (a *array) spread(f *frame, like *array) *array {
 }
 
 // buildScan adds the instruction and wraps its results.
-func (f *frame) buildScan(n *syntax.Scan, g *function, trip ir.Affine, args []*ir.Value, slices, carried int, names []*syntax.Ident) value {
+func (f *frame) buildScan(n *syntax.Scan, g *function, trip ir.Affine, args []*ir.Value, slices, carried int, names, further []*syntax.Ident) value {
 	s := &ir.Scan{Body: g.b.Func, Trip: trip, Carried: carried, Slices: slices, Reversed: n.Reversed}
 	var lead []*axis
 	if f.batch != nil {
@@ -283,6 +315,17 @@ func (f *frame) buildScan(n *syntax.Scan, g *function, trip ir.Affine, args []*i
 		}
 	}
 	results := f.b.Append(&ir.Instr{Op: ir.OpScan, Scan: s, Args: args}, types...).Results
+	names = names[:len(names)-len(further)]
+	for i, name := range further {
+		last := f.arrayOf(results[len(names)+i], lead)
+		if f.scan != nil {
+			f.scope.assign(name.Name, last.named(name.Name, diag.Span{}))
+			continue
+		}
+		c := f.inst.cells[name.Name]
+		f.writeStream(c, last)
+		f.scope.assign(name.Name, f.readStream(c, &expect{c.Type.DType, c.Type.Shape[1:]}).named(name.Name, diag.Span{}))
+	}
 	if g.scan.yielded != nil {
 		var wrap func(like value) value
 		rest := results[carried:]
