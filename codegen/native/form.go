@@ -211,12 +211,12 @@ type forms struct {
 }
 
 func (l *forms) form(a ir.Affine) *form {
-	f := &form{c: constant(a.Const)}
+	f := &form{c: whole(a.Const)}
 	for _, t := range a.Terms {
 		switch t.Atom.Kind {
 		case ir.AtomIndex:
 			if k := l.loops[t.Atom.Index]; k >= 0 {
-				f.add(&form{c: poly{}, lin: []linear{{k, constant(1)}}}, constant(t.Coef))
+				f.add(&form{c: poly{}, lin: []linear{{k, whole(1)}}}, whole(t.Coef))
 			}
 		case ir.AtomSymbol:
 			f.c = f.c.add(l.sizes.atom(t.Atom).scale(t.Coef))
@@ -224,7 +224,7 @@ func (l *forms) form(a ir.Affine) *form {
 			num := l.form(*t.Atom.Num)
 			if num.isLinear() && len(num.lin) == 0 {
 				if n, ok := num.c.isConst(); ok {
-					f.c = f.c.add(constant(t.Coef * floorDiv(n, t.Atom.Den)))
+					f.c = f.c.add(whole(t.Coef * floorDiv(n, t.Atom.Den)))
 				} else if dimension(*t.Atom.Num) {
 					f.c = f.c.add(l.sizes.atom(t.Atom).scale(t.Coef))
 				} else {
@@ -288,7 +288,7 @@ func (l *forms) fill(a *access, index, shape []ir.Affine, guarded bool) {
 		a.flat = a.flat && f.isLinear() && check == unchecked
 	}
 	a.strides = make([]poly, len(shape))
-	n := constant(1)
+	n := whole(1)
 	for i := len(shape) - 1; i >= 0; i-- {
 		a.strides[i] = n
 		n = n.mul(a.sizes[i])

@@ -110,7 +110,7 @@ func analyse(n *ir.Nest, operands []ir.Type) (*loopNest, error) {
 		c.low.fill(t.outs, ir.Loops(0, n.Out), shape, false)
 	}
 	t.number = &form{c: poly{}}
-	stride := constant(1)
+	stride := whole(1)
 	for i := len(n.Index) - 1; i >= n.Out; i-- {
 		c.low.rowMajor(t.number, i, stride)
 		stride = stride.mul(t.sizes.dim(n.Index[i].Extent))
@@ -122,7 +122,7 @@ func analyse(n *ir.Nest, operands []ir.Type) (*loopNest, error) {
 
 func (l *forms) rowMajor(f *form, index int, stride poly) {
 	if k := l.loops[index]; k >= 0 {
-		f.add(&form{c: poly{}, lin: []linear{{k, constant(1)}}}, stride)
+		f.add(&form{c: poly{}, lin: []linear{{k, whole(1)}}}, stride)
 	}
 }
 

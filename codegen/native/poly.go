@@ -12,7 +12,7 @@ import (
 // form, since a stride is a product of dimensions. The key of a monomial is its sizes' names in order, joined by "·"; "" is 1.
 type poly map[string]int
 
-func constant(n int) poly {
+func whole(n int) poly {
 	if n == 0 {
 		return poly{}
 	}
@@ -49,7 +49,7 @@ func (p poly) add(q poly) poly {
 	return sum
 }
 
-func (p poly) scale(n int) poly { return p.mul(constant(n)) }
+func (p poly) scale(n int) poly { return p.mul(whole(n)) }
 
 func (p poly) mul(q poly) poly {
 	product := poly{}
@@ -150,7 +150,7 @@ func (s *sizes) define(name string, d sizeDef) poly {
 
 // dim returns a dimension as a polynomial.
 func (s *sizes) dim(a ir.Affine) poly {
-	p := constant(a.Const)
+	p := whole(a.Const)
 	for _, t := range a.Terms {
 		p = p.add(s.atom(t.Atom).scale(t.Coef))
 	}
@@ -168,9 +168,10 @@ func (s *sizes) atom(a ir.Atom) poly {
 // tiles returns ⌈p / n⌉.
 func (s *sizes) tiles(p poly, n int) poly {
 	if c, ok := p.isConst(); ok {
-		return constant((c + n - 1) / n)
+		return whole((c + n - 1) / n)
 	}
-	return s.define(fmt.Sprintf("tiles(%v,%d)", p, n), sizeDef{of: p, tile: n})
+	name := fmt.Sprintf("tiles(%s,%d)", strings.ReplaceAll(p.String(), timesSign, "*"), n)
+	return s.define(name, sizeDef{of: p, tile: n})
 }
 
 // value computes a size for given symbols.

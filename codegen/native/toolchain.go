@@ -107,8 +107,7 @@ func (t *Toolchain) compile(text []byte, cpu, filetype string) ([]byte, error) {
 	var out, msg bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &msg
 	if err := cmd.Run(); err != nil {
-		first, _, _ := strings.Cut(strings.TrimSpace(msg.String()), "\n")
-		return nil, fmt.Errorf("%s: %w: %s", t.Path, err, first)
+		return nil, fmt.Errorf("%s: %w: %.1000s", t.Path, err, strings.TrimSpace(msg.String()))
 	}
 	return out.Bytes(), nil
 }

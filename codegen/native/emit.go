@@ -1,0 +1,581 @@
+package native
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/llir/llvm/ir/constant"
+	"github.com/llir/llvm/ir/enum"
+	"github.com/llir/llvm/ir/types"
+	"github.com/llir/llvm/ir/value"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// Note [Arguments of a kernel]
+//
+// A kernel has one argument, the address of 64-bit words: the range of points p and of the split loop to compute, where to note an index that is
+// outside its tensor, the result's address, the operands' addresses, and then the sizes that are known only when the program runs. All
+// else is in the code.
+const (
+	wordP0 = iota
+	wordP1
+	wordR0
+	wordR1
+	wordFault // address of three words: noted, index, limit
+	wordResult
+	wordOperands
+)
+
+// emitter writes the kernel of a loopNest.
+//
+// scopes[0] is the function's entry, scopes[1] the loop over points p, and then one for each of the loops of the nest that is open. A value is
+// computed in the outermost scope that knows all it depends on.
+type emitter struct {
+	*loopNest
+	fn     *function
+	lanes  int
+	args   value.Value
+	scopes []*scope
+	level  []int         // of each loop: the number of its scope
+	at     []value.Value // of each loop: its index; of the vector loop, that of lane 0 of instance 0
+	levels map[*node]int // memo of levelOf
+
+	inGuard bool // a guard is being written: what it reads is not guarded
+}
+
+// instance is one vector of points among those that one round of the vector loop computes.
+type instance struct {
+	u    int         // its number: it starts u vectors after the round's first point
+	tail value.Value // lanes that are points; nil: all are
+}
+
+// writeKernel writes t as a function of that name.
+func writeKernel(m *module, name string, t *loopNest, lanes int) {
+	fn, entry, args := m.newFunction(name)
+	e := &emitter{
+		loopNest: t, fn: fn, lanes: lanes, args: args, scopes: []*scope{entry},
+		level: make([]int, len(t.extents)), at: make([]value.Value, len(t.extents)), levels: map[*node]int{},
+	}
+	e.assignLevels()
+	e.points()
+	e.scopes[0].blk.NewRet(nil)
+}
+
+// assignLevels gives every loop the number of its scope.
+func (e *emitter) assignLevels() {
+	for _, l := range e.outer {
+		e.level[l] = 1
+	}
+	next := 2
+	if e.across {
+		e.level[e.v] = next
+		next++
+	}
+	for _, l := range e.reduced {
+		e.level[l] = next
+		next++
+	}
+	if e.v >= 0 && !e.across {
+		e.level[e.v] = next
+	}
+}
+
+func (e *emitter) entry() *scope { return e.scopes[0] }
+
+func (e *emitter) inner() *scope { return e.scopes[len(e.scopes)-1] }
+
+// word returns word k of the arguments.
+func (e *emitter) word(k int) value.Value {
+	s := e.entry()
+	return s.memo(fmt.Sprintf("word %d", k), func() value.Value {
+		return s.load(s.at(e.args, int64Const(k)), 1, nil, nil)
+	})
+}
+
+// pointer returns word k as the address of elements of type t.
+func (e *emitter) pointer(k int, t types.Type) value.Value {
+	w := e.word(k)
+	s := e.entry()
+	return s.memo(fmt.Sprintf("pointer %d", k), func() value.Value { return s.blk.NewIntToPtr(w, types.NewPointer(t)) })
+}
+
+// size returns a polynomial's value.
+func (e *emitter) size(p poly) value.Value {
+	if n, ok := p.isConst(); ok {
+		return int64Const(n)
+	}
+	s := e.entry()
+	key := "size " + p.String()
+	if v := s.cache[key]; v != nil {
+		return v
+	}
+	var sum value.Value = int64Const(0)
+	for _, mono := range p.monomials() {
+		var term value.Value = int64Const(p[mono])
+		if mono != "" {
+			for _, f := range strings.Split(mono, timesSign) {
+				term = s.mul(term, e.word(e.sizeWord(f)))
+			}
+		}
+		sum = s.add(sum, term)
+	}
+	s.cache[key] = sum
+	return sum
+}
+
+func (e *emitter) sizeWord(name string) int {
+	for k, n := range e.sizes.names {
+		if n == name {
+			return wordOperands + len(e.types) + k
+		}
+	}
+	panic("BUG: native: size " + name + " has no word")
+}
+
+// points writes the loop over the points p: the outer loops and the tiles of the vector loop, flattened. Their indices are carried from point to
+// point like the digits of a number.
+func (e *emitter) points() {
+	s := e.entry()
+	digits := make([]value.Value, 0, len(e.outer)+1)
+	extents := make([]value.Value, 0, len(e.outer)+1)
+	for _, l := range e.outer {
+		extents = append(extents, e.size(e.extents[l]))
+	}
+	if e.tile > 0 {
+		extents = append(extents, e.size(e.sizes.tiles(e.extents[e.v], e.tile)))
+	}
+	rest := e.word(wordP0)
+	for k := len(extents) - 1; k >= 0; k-- {
+		if k == 0 {
+			digits = append([]value.Value{rest}, digits...)
+			break
+		}
+		digits = append([]value.Value{s.blk.NewURem(rest, extents[k])}, digits...)
+		rest = s.blk.NewUDiv(rest, extents[k])
+	}
+	s.loop(e.word(wordP0), e.word(wordP1), 1, true, digits, func(in *scope, p value.Value, digits []value.Value) []value.Value {
+		e.scopes = append(e.scopes, in)
+		for k, l := range e.outer {
+			e.at[l] = digits[k]
+		}
+		var tile value.Value
+		if e.tile > 0 {
+			tile = digits[len(digits)-1]
+		}
+		e.point(tile)
+		e.scopes = e.scopes[:1]
+		next := make([]value.Value, len(digits))
+		var carry value.Value = int64Const(1)
+		for k := len(digits) - 1; k >= 0; k-- {
+			up := in.add(digits[k], carry)
+			if k == 0 {
+				next[k] = up
+				break
+			}
+			full := in.icmp(enum.IPredEQ, up, extents[k])
+			next[k] = in.choose(full, int64Const(0), up)
+			carry = in.blk.NewZExt(full, i64)
+		}
+		return next
+	})
+}
+
+// point writes what is done at one point p.
+func (e *emitter) point(tile value.Value) {
+	if e.v < 0 {
+		e.reduceOrMap(func(f func([]*instance)) { f([]*instance{{}}) })
+		return
+	}
+	if e.across {
+		lo, hi, count := value.Value(int64Const(0)), e.size(e.extents[e.v]), e.extents[e.v]
+		if e.tile > 0 {
+			s := e.inner()
+			lo = s.mul(tile, int64Const(e.tile))
+			end := s.add(lo, int64Const(e.tile))
+			hi = s.choose(s.icmp(enum.IPredSLT, end, hi), end, hi)
+			count = nil
+		}
+		e.vectors(lo, hi, count, e.unroll(), func(ins []*instance) {
+			e.reduceOrMap(func(f func([]*instance)) { f(ins) })
+		})
+		return
+	}
+	e.reduceLanes()
+}
+
+// unroll returns how many vectors one round of the vector loop computes: several of a small body, so that it need not wait for its own
+// sums, and so that what the vectors share is loaded once.
+func (e *emitter) unroll() int {
+	switch {
+	case e.combine == ir.Map || e.scatter || e.nodes > 12 || e.combine == ir.ArgMax || e.combine == ir.ArgMin:
+		return 1
+	case e.nodes > 6:
+		return 2
+	}
+	return 4
+}
+
+// vectors writes the vector loop over [lo, hi): rounds of n vectors, rounds of one, and the lanes that are left. count is hi−lo where that is known
+// when the code is made.
+func (e *emitter) vectors(lo, hi value.Value, count poly, n int, body func([]*instance)) {
+	s := e.inner()
+	total, known := -1, false
+	if count != nil {
+		total, known = count.isConst()
+	}
+	ins := make([]*instance, n)
+	for u := range ins {
+		ins[u] = &instance{u: u}
+	}
+	section := func(from, to value.Value, step int, some bool, ins []*instance) {
+		s.loop(from, to, step, some, nil, func(in *scope, iv value.Value, _ []value.Value) []value.Value {
+			e.scopes = append(e.scopes, in)
+			e.at[e.v] = iv
+			body(ins)
+			e.scopes = e.scopes[:len(e.scopes)-1]
+			return nil
+		})
+	}
+	end := func(step int) value.Value { // of the rounds of so many points
+		if known {
+			return s.add(lo, int64Const(total/step*step))
+		}
+		n := s.sub(hi, lo)
+		return s.add(lo, s.sub(n, s.and(n, int64Const(step-1))))
+	}
+	from := lo
+	if n > 1 {
+		step := n * e.lanes
+		to := end(step)
+		if !known || total >= step {
+			section(from, to, step, known, ins)
+		}
+		from = to
+	}
+	to := end(e.lanes)
+	if !known || e.leftAfter(total, n) >= e.lanes {
+		section(from, to, e.lanes, known, ins[:1])
+	}
+	if known && total%e.lanes == 0 {
+		return
+	}
+	one := func(in *scope) {
+		e.scopes = append(e.scopes, in)
+		e.at[e.v] = to
+		body([]*instance{{tail: e.tailMask(in, to, hi)}})
+		e.scopes = e.scopes[:len(e.scopes)-1]
+	}
+	if known {
+		in := &scope{fn: s.fn, blk: s.blk, cache: map[string]value.Value{}}
+		// The body's values are not to be seen by what follows: they are of this round.
+		e.inline(s, in, one)
+		return
+	}
+	s.when(s.icmp(enum.IPredSLT, to, hi), one)
+}
+
+// leftAfter returns how many of so many points are left after the rounds of n vectors, if n is not 1.
+func (e *emitter) leftAfter(total, n int) int {
+	if n == 1 {
+		return total
+	}
+	return total % (n * e.lanes)
+}
+
+// inline writes body in a scope of its own that shares the outer one's blocks.
+func (e *emitter) inline(s, in *scope, body func(*scope)) {
+	next := s.fn.block()
+	in.blk = next
+	body(in)
+	exit := s.fn.block()
+	in.blk.NewBr(exit)
+	s.blk.NewBr(next)
+	s.blk = exit
+}
+
+// tailMask returns which lanes from index on are below hi.
+func (e *emitter) tailMask(s *scope, from, hi value.Value) value.Value {
+	left := s.splat(s.blk.NewTrunc(s.blk.NewSub(hi, from), i32), e.lanes)
+	return s.icmp(enum.IPredULT, lanesTimes(e.lanes, 1), left)
+}
+
+// reduceOrMap writes the reduced loops around what each writes for some instances, and stores their results.
+func (e *emitter) reduceOrMap(each func(func([]*instance))) {
+	each(func(ins []*instance) {
+		if e.scatter {
+			for _, in := range ins {
+				e.addAt(in)
+			}
+			return
+		}
+		if e.combine == ir.Map {
+			for _, in := range ins {
+				z := e.use(e.root, in)
+				if mask := e.guard(in); mask != nil {
+					z = e.inner().choose(mask, z, num(z.Type(), 0))
+				}
+				e.storeResult(in, z)
+			}
+			return
+		}
+		var states []value.Value
+		width := 1
+		for range ins {
+			st := e.identity(e.width())
+			width = len(st)
+			states = append(states, st...)
+		}
+		states = e.reducedLoops(0, states, func(states []value.Value) []value.Value {
+			out := make([]value.Value, 0, len(states))
+			for k, in := range ins {
+				out = append(out, e.accumulate(in, states[k*width:(k+1)*width])...)
+			}
+			return out
+		})
+		for k, in := range ins {
+			e.storeResult(in, e.finish(states[k*width:(k+1)*width]))
+		}
+	})
+}
+
+// width returns the number of lanes of a value at a point.
+func (e *emitter) width() int {
+	if e.v < 0 {
+		return 1
+	}
+	return e.lanes
+}
+
+// reducedLoops writes the reduced loops from number k on around body, carrying states.
+func (e *emitter) reducedLoops(k int, states []value.Value, body func([]value.Value) []value.Value) []value.Value {
+	if k == len(e.reduced) {
+		return body(states)
+	}
+	l := e.reduced[k]
+	lo, hi := e.loopRange(l)
+	return e.inner().loop(lo, hi, 1, true, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
+		e.scopes = append(e.scopes, in)
+		e.at[l] = iv
+		out := e.reducedLoops(k+1, states, body)
+		e.scopes = e.scopes[:len(e.scopes)-1]
+		return out
+	})
+}
+
+func (e *emitter) loopRange(l int) (lo, hi value.Value) {
+	if l == e.split {
+		return e.word(wordR0), e.word(wordR1)
+	}
+	return int64Const(0), e.size(e.extents[l])
+}
+
+// reduceLanes writes a reduction whose vector loop is reduced: the lanes of one vector, or of some, are partial results.
+func (e *emitter) reduceLanes() {
+	n := e.unroll()
+	width := len(e.identity(e.lanes))
+	var states []value.Value
+	for range n {
+		states = append(states, e.identity(e.lanes)...)
+	}
+	states = e.reducedLoops(0, states, func(states []value.Value) []value.Value {
+		lo, hi := e.loopRange(e.v)
+		count := e.extents[e.v]
+		if e.v == e.split {
+			count = nil
+		}
+		return e.reduceVectors(lo, hi, count, n, width, states)
+	})
+	// The vectors are combined in order, then the halves of one.
+	total := states[:width]
+	s := e.inner()
+	for u := 1; u < n; u++ {
+		total = e.combineStates(s, total, states[u*width:(u+1)*width])
+	}
+	for half := e.lanes / 2; half >= 1; half /= 2 {
+		low, high := make([]int, half), make([]int, half)
+		for k := range half {
+			low[k], high[k] = k, k+half
+		}
+		a, b := make([]value.Value, width), make([]value.Value, width)
+		for k := range total {
+			a[k], b[k] = s.shuffle(total[k], low...), s.shuffle(total[k], high...)
+		}
+		total = e.combineStates(s, a, b)
+	}
+	for k := range total {
+		total[k] = s.blk.NewExtractElement(total[k], constant.NewInt(i32, 0))
+	}
+	e.storeResult(nil, e.finish(total))
+}
+
+// reduceVectors is vectors with carried states: rounds of n vectors, of one and the rest.
+func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, states []value.Value) []value.Value {
+	s := e.inner()
+	section := func(from, to value.Value, vectors int, some bool, carry []value.Value) []value.Value {
+		return s.loop(from, to, vectors*e.lanes, some, carry, func(in *scope, iv value.Value, carry []value.Value) []value.Value {
+			e.scopes = append(e.scopes, in)
+			e.at[e.v] = iv
+			out := make([]value.Value, 0, len(carry))
+			for u := range vectors {
+				out = append(out, e.accumulate(&instance{u: u}, carry[u*width:(u+1)*width])...)
+			}
+			e.scopes = e.scopes[:len(e.scopes)-1]
+			return out
+		})
+	}
+	total, known := -1, false
+	if count != nil {
+		total, known = count.isConst()
+	}
+	end := func(step int) value.Value {
+		if known {
+			return int64Const(total / step * step)
+		}
+		n := s.sub(hi, lo)
+		return s.add(lo, s.sub(n, s.and(n, int64Const(step-1))))
+	}
+	from := lo
+	if n > 1 {
+		step := n * e.lanes
+		to := end(step)
+		if !known || total >= step {
+			states = section(from, to, n, known, states)
+		}
+		from = to
+	}
+	first, rest := states[:width], states[width:]
+	to := end(e.lanes)
+	if !known || e.leftAfter(total, n) >= e.lanes {
+		first = section(from, to, 1, known, first)
+	}
+	if !known || total%e.lanes > 0 {
+		// A loop of at most one round carries the states past the case that no lanes are left.
+		first = s.loop(to, hi, e.lanes, known, first, func(in *scope, iv value.Value, carry []value.Value) []value.Value {
+			e.scopes = append(e.scopes, in)
+			e.at[e.v] = iv
+			out := e.accumulate(&instance{tail: e.tailMask(in, iv, hi)}, carry)
+			e.scopes = e.scopes[:len(e.scopes)-1]
+			return out
+		})
+	}
+	return append(append([]value.Value{}, first...), rest...)
+}
+
+// storeResult writes an element or a vector of them; in is nil for the single result of a reduction over lanes.
+func (e *emitter) storeResult(in *instance, z value.Value) {
+	off := e.linear(e.outs.off, in)
+	s := e.inner()
+	p := s.at(e.pointer(wordResult, memType(e.result)), off)
+	var mask value.Value
+	if in != nil {
+		mask = in.tail
+	}
+	e.put(s, z, p, mask)
+}
+
+// put stores z, a register's value, in memory.
+func (e *emitter) put(s *scope, z, p, mask value.Value) {
+	if e.result == tensor.Bool {
+		z = s.blk.NewZExt(z, vector(lanesOf(z), i8))
+	}
+	s.store(z, p, mask)
+}
+
+// addAt adds the body to the result where the nest writes.
+func (e *emitter) addAt(in *instance) {
+	z := e.use(e.root, in)
+	s := e.inner()
+	mask := e.mask(in)
+	base := e.pointer(wordResult, memType(e.result))
+	var off value.Value
+	if e.v >= 0 {
+		off = e.index(e.outs, in) // its stride along the vector is 1, and nothing is to be checked
+		s = e.inner()
+	} else {
+		var inside value.Value
+		off, inside = e.scalarOffset(e.outs, in)
+		s = e.inner()
+		if inside != nil {
+			if mask == nil {
+				mask = inside
+			} else {
+				mask = s.and(mask, inside)
+			}
+			off = s.choose(mask, off, int64Const(0))
+		} else if mask != nil {
+			off = s.choose(mask, off, int64Const(0))
+		}
+	}
+	p := s.at(base, off)
+	var old value.Value
+	if e.v >= 0 {
+		old = s.load(p, e.lanes, mask, nil)
+	} else {
+		old = s.load(p, 1, nil, nil)
+	}
+	sum := value.Value(nil)
+	if e.dtype == tensor.F32 {
+		sum = s.fadd(old, z)
+	} else {
+		sum = s.add(old, z)
+	}
+	if e.v < 0 && mask != nil {
+		sum, mask = s.choose(mask, sum, old), nil
+	}
+	s.store(sum, p, mask)
+}
+
+// index returns the offset of lane 0 of a regular access that needs no checks.
+func (e *emitter) index(a *access, in *instance) value.Value {
+	off := e.linear(a.off, in)
+	for d, dim := range a.dims {
+		if x := e.nonlinear(dim, in); x != nil {
+			s := e.scopeFor(e.levelOfAccess(a))
+			off = s.add(off, s.mul(x, e.size(a.strides[d])))
+		}
+	}
+	return off
+}
+
+// mask returns which lanes are points that the guards let pass; nil: all.
+func (e *emitter) mask(in *instance) value.Value {
+	g := e.guard(in)
+	switch {
+	case g == nil && in == nil:
+		return nil
+	case g == nil:
+		return in.tail
+	case in == nil || in.tail == nil:
+		return g
+	}
+	return e.inner().and(g, in.tail)
+}
+
+// guard returns which lanes the guards let pass; nil: all.
+func (e *emitter) guard(in *instance) value.Value {
+	if len(e.guards) == 0 || e.inGuard {
+		return nil
+	}
+	e.inGuard = true
+	defer func() { e.inGuard = false }()
+	s := e.inner()
+	return s.memo(fmt.Sprintf("guards %d", in.u), func() value.Value {
+		var all value.Value
+		for _, g := range e.guards {
+			x, limit := e.number32(g.e, in), e.number32(g.limit, in)
+			s := e.inner()
+			x, limit = s.splat(x, e.width()), s.splat(limit, e.width())
+			ok := s.and(s.icmp(enum.IPredSGE, x, num(x.Type(), 0)), s.icmp(enum.IPredSLT, x, limit))
+			if all != nil {
+				ok = s.and(all, ok)
+			}
+			all = ok
+		}
+		return all
+	})
+}
+
+// scopeFor returns the scope of a level, or the innermost one if that is not open.
+func (e *emitter) scopeFor(level int) *scope { return e.scopes[min(level, len(e.scopes)-1)] }

@@ -1,0 +1,72 @@
+package native
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+// bytesOf returns the memory of a tensor's elements.
+func bytesOf(t *tensor.Tensor) ([]byte, error) {
+	switch t.DType {
+	case tensor.F32:
+		return viewBytes(t.F32, 4), nil
+	case tensor.I32:
+		return viewBytes(t.I32, 4), nil
+	case tensor.Bool:
+		return viewBytes(t.Bool, 1), nil
+	}
+	return nil, fmt.Errorf("native code does not compute with %v", t.DType)
+}
+
+func viewBytes[T any](s []T, size int) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*size)
+}
+
+// address returns where b lies. Memory of Go's heap must be kept alive while the number is used; Go does not move it.
+func address(b []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(b))) }
+
+// live is a value to be placed: it needs bytes from step first to step last.
+type live struct {
+	id          int
+	bytes       int
+	first, last int
+	offset      int
+}
+
+// arenaAlign keeps values apart by a cache line.
+const arenaAlign = 64
+
+// placeLive gives every value an offset so that no two that live at the same time overlap, large ones first, each into the smallest gap that it
+// fits. It returns the bytes needed.
+func placeLive(values []*live) int {
+	order := slices.Clone(values)
+	slices.SortStableFunc(order, func(a, b *live) int { return cmp.Compare(b.bytes, a.bytes) })
+	var placed []*live // by offset
+	size := 0
+	for _, v := range order {
+		need := (v.bytes + arenaAlign - 1) / arenaAlign * arenaAlign
+		best, bestGap := -1, 0
+		at := 0
+		for _, p := range placed {
+			if p.last < v.first || p.first > v.last {
+				continue
+			}
+			if gap := p.offset - at; gap >= need && (best < 0 || gap < bestGap) {
+				best, bestGap = at, gap
+			}
+			at = max(at, p.offset+(p.bytes+arenaAlign-1)/arenaAlign*arenaAlign)
+		}
+		if best < 0 {
+			best = at
+		}
+		v.offset = best
+		size = max(size, best+need)
+		i, _ := slices.BinarySearchFunc(placed, v, func(a, b *live) int { return cmp.Compare(a.offset, b.offset) })
+		placed = slices.Insert(placed, i, v)
+	}
+	return size
+}
