@@ -78,20 +78,32 @@ type compiled struct {
 // compile compiles a program's text; its cells have their first values for seed 0.
 func compile(t *testing.T, file *diag.File, options lang.Options, s setting) *compiled {
 	t.Helper()
-	p, list := lang.Compile(file, options)
-	if list.HasErrors() {
-		t.Fatalf("%s does not compile:\n%s", file.Name, rendered(t, list))
-	}
-	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
-		t.Fatal(err)
-	}
-	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Threads: s.threads})
+	c, err := build(file, options, s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &compiled{p, prog}
 	c.init(t, 0)
 	return c
+}
+
+// build is compile without a test; the cells are zero.
+func build(file *diag.File, options lang.Options, s setting) (*compiled, error) {
+	p, list := lang.Compile(file, options)
+	if list.HasErrors() {
+		var b bytes.Buffer
+		if err := diag.Render(&b, list, false); err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("%s does not compile:\n%s", file.Name, b.String())
+	}
+	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
+		return nil, err
+	}
+	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Threads: s.threads})
+	if err != nil {
+		return nil, err
+	}
+	return &compiled{p, prog}, nil
 }
 
 // init gives the program's cells their first values.
