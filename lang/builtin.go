@@ -443,6 +443,7 @@ func split(f *frame, site *callSite) value {
 		}
 		ix[last] = ix[last].Add(part.Scale(k))
 		p.body = a.at(ix)
+		f.whole(p)
 		if f.eager(p.shape) {
 			p = f.store(p)
 		}
@@ -684,7 +685,7 @@ func (f *frame) draw(site *callSite, op ir.Op, dims []ir.Affine) *array {
 		counter = counter.Add(ir.Loop(id))
 	}
 	step := ir.Const(tensor.I32, 0)
-	if f.batch != nil {
+	if f.batch != nil && f.function != f.elaborator.init && f.function != f.reset {
 		step = f.scalarParam("step")
 	}
 	out.body = ir.Apply(op, f.scalarParam("seed"), f.roundKey(int32(hash.Sum32())), step, ir.IndexValue(counter))
