@@ -291,6 +291,8 @@ func nestName(n *ir.Nest) string {
 		return n.Combine.String()
 	case n.Body.Leaf == ir.NotLeaf:
 		return n.Body.Op.String()
+	case n.Body.Leaf == ir.LeafRead:
+		return "read"
 	}
 	return "nest"
 }

@@ -1,0 +1,285 @@
+package native
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nnc-lang/nnc/codegen"
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
+)
+
+// parse reads a module, from testdata if the text is a file's name.
+func parse(t testing.TB, text string) *ir.Module {
+	t.Helper()
+	if strings.HasSuffix(text, ".ir") {
+		b, err := os.ReadFile(filepath.Join("testdata", text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text = string(b)
+	}
+	m, err := ir.Parse(diag.NewFile("test.ir", text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// random fills a tensor with numbers in [lo, hi), whole ones for i32.
+func random(seed uint32, d tensor.DType, lo, hi float64, shape ...int) *tensor.Tensor {
+	x := tensor.New(d, shape...)
+	for k := range x.Len() {
+		seed = seed*1664525 + 1013904223
+		v := lo + (hi-lo)*float64(seed>>8)/(1<<24)
+		if d != tensor.F32 {
+			v = math.Floor(v)
+		}
+		x.Set(k, v)
+	}
+	return x
+}
+
+func mustCall(t testing.TB, p runtime.Program, fn string, args ...*tensor.Tensor) []*tensor.Tensor {
+	t.Helper()
+	out, err := p.Call(fn, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// models are whole programs after the passes, as the compiler prints them.
+var models = []struct {
+	file    string
+	predict string
+	image   []int
+	classes float64
+}{
+	{"catdog.ir", "CatDog.predict", []int{32, 32, 3}, 2},
+	{"digits.ir", "Reader.predict", []int{28, 28, 1}, 10},
+}
+
+func TestTrainingAgreesWithTheInterpreter(t *testing.T) {
+	for _, model := range models {
+		t.Run(model.file, func(t *testing.T) {
+			p, q := compileBoth(t, parse(t, model.file))
+			seed := tensor.FromI32([]int32{7})
+			mustCall(t, p, "init", seed)
+			mustCall(t, q, "init", seed)
+			for step := range uint32(6) {
+				b := 5 + int(step)*3 // other batch sizes, so other launch tables
+				image := random(step, tensor.F32, 0, 256, append([]int{b}, model.image...)...)
+				label := random(step+99, tensor.I32, 0, model.classes, b)
+				got, want := mustCall(t, p, "train.step", image, label), mustCall(t, q, "train.step", image, label)
+				for k := range want {
+					// Different orders of summation in f32, carried on by Adam's divisions.
+					if d := differ(got[k], want[k], 1e-4); d != "" {
+						t.Fatalf("step %d, result %d: %s", step, k, d)
+					}
+				}
+				got, want = mustCall(t, p, model.predict, image), mustCall(t, q, model.predict, image)
+				if d := differ(got[0], want[0], 1e-3); d != "" {
+					t.Fatalf("step %d, prediction: %s", step, d)
+				}
+			}
+			for _, c := range p.Module().Cells {
+				got, err := p.Cell(c.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, err := q.Cell(c.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := differ(got, want, 5e-3); d != "" {
+					t.Errorf("%s: %s", c.Name, d)
+				}
+			}
+		})
+	}
+}
+
+func TestThreadsDoNotChangeBits(t *testing.T) {
+	needLLVM(t)
+	m := parse(t, "catdog.ir")
+	var first []*tensor.Tensor
+	for _, threads := range []int{1, 2, 3, 5} {
+		p, err := Backend{}.Compile(m, codegen.Options{Threads: threads})
+		if err != nil {
+			t.Fatal(err)
+		}
+		mustCall(t, p, "init", tensor.FromI32([]int32{1}))
+		var all []*tensor.Tensor
+		for step := range uint32(3) {
+			all = append(all, mustCall(t, p, "train.step", random(step, tensor.F32, 0, 256, 32, 32, 32, 3), random(step, tensor.I32, 0, 2, 32))...)
+		}
+		for _, c := range m.Cells {
+			x, err := p.Cell(c.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, x)
+		}
+		if first == nil {
+			first = all
+		}
+		for k := range all {
+			if !slices.Equal(all[k].F32, first[k].F32) || !slices.Equal(all[k].I32, first[k].I32) {
+				t.Fatalf("%d threads: tensor %d differs", threads, k)
+			}
+		}
+	}
+}
+
+func TestManyGoroutinesUnderGarbageCollection(t *testing.T) {
+	needLLVM(t)
+	p, err := Backend{}.Compile(parse(t, "digits.ir"), codegen.Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustCall(t, p, "init", tensor.FromI32([]int32{1}))
+	images := random(3, tensor.F32, 0, 256, 4, 28, 28, 1)
+	want := mustCall(t, p, "Reader.predict", images)[0]
+	defer debug.SetGCPercent(debug.SetGCPercent(1))
+	var wg sync.WaitGroup
+	for range 16 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for range 20 {
+				got, err := p.Call("Reader.predict", images.Clone())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if d := differ(got[0], want, 0); d != "" {
+					t.Error(d)
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func TestNotFiniteLeavesCellsAlone(t *testing.T) {
+	p, _ := compileBoth(t, parse(t, `
+cell @w: f32[3] param
+cell @n: i32[] slot
+
+func @step(%x: f32[3]) -> (loss: f32[]) finite {
+  %0: f32[3] = read @w
+  %1: f32[3] = map [i<3] add(%0[i], log(%x[i]))
+  write @w, %1
+  %2: i32[] = read @n
+  %3: i32[] = map [] add(%2[], 1)
+  write @n, %3
+  %4: f32[] = sum [| i<3] %x[i]
+  return %4
+}
+`))
+	mustCall(t, p, "step", tensor.FromF32([]float32{1, 2, 3}, 3))
+	before, _ := p.Cell("w")
+	for _, bad := range []float32{0, -1, float32(math.Inf(1)), float32(math.NaN())} {
+		_, err := p.Call("step", tensor.FromF32([]float32{1, bad, 3}, 3))
+		var e *runtime.NonFiniteError
+		if !errors.As(err, &e) {
+			t.Fatalf("%v: got %v, want a NonFiniteError", bad, err)
+		}
+		if bad <= 0 && (e.What != "w" || e.Op != "log") {
+			t.Errorf("%v: got %v, want w to be blamed on log", bad, e)
+		}
+		w, _ := p.Cell("w")
+		n, _ := p.Cell("n")
+		if d := differ(w, before, 0); d != "" || n.I32[0] != 1 {
+			t.Errorf("%v: the cells changed: %s, n = %d", bad, d, n.I32[0])
+		}
+	}
+}
+
+func TestCellsSwapAndForward(t *testing.T) {
+	p, q := compileBoth(t, parse(t, `
+cell @a: f32[4] param
+cell @b: f32[4] param
+cell @c: f32[4] param
+cell @s: f32[B, 2] stream
+
+func @swap(%x: f32[4]) -> (old: f32[4], f32[4]) {
+  %0: f32[4] = read @a
+  %1: f32[4] = read @b
+  write @a, %1
+  write @b, %0
+  %2: f32[4] = read @a
+  %3: f32[4] = map [i<4] add(%2[i], %x[i])
+  write @c, %3
+  write @c, %x
+  %4: f32[4] = map [i<4] add(%3[i], 1.0)
+  write @a, %4
+  return %0, %3
+}
+
+func @stream(%x: f32[B, 2]) -> (f32[B, 2]) {
+  %0: f32[B, 2] = read @s
+  %1: f32[B, 2] = map [b<B, i<2] add(%0[b, i], %x[b, i])
+  write @s, %1
+  return %1
+}
+`))
+	for step := range uint32(4) {
+		x := random(step, tensor.F32, -1, 1, 4)
+		got, want := mustCall(t, p, "swap", x), mustCall(t, q, "swap", x)
+		for k := range want {
+			if d := differ(got[k], want[k], 0); d != "" {
+				t.Fatalf("step %d, result %d: %s", step, k, d)
+			}
+		}
+		for _, c := range []string{"a", "b", "c"} {
+			got, _ := p.Cell(c)
+			want, _ := q.Cell(c)
+			if d := differ(got, want, 0); d != "" {
+				t.Fatalf("step %d, cell %s: %s", step, c, d)
+			}
+		}
+		y := random(step, tensor.F32, -1, 1, 3, 2)
+		if d := differ(mustCall(t, p, "stream", y)[0], mustCall(t, q, "stream", y)[0], 0); d != "" {
+			t.Fatalf("step %d: %s", step, d)
+		}
+	}
+	if _, err := p.Call("stream", random(1, tensor.F32, 0, 1, 5, 2)); err == nil {
+		t.Error("no error for a stream of another batch")
+	}
+}
+
+func TestDataIndexOutside(t *testing.T) {
+	p, q := compileBoth(t, parse(t, `
+func @gather(%x: f32[5, 20], %i: i32[B]) -> (f32[B, 20]) {
+  %0: f32[B, 20] = map [b<B, j<20] %x[%i[b], j]
+  return %0
+}
+`))
+	x := random(1, tensor.F32, 0, 1, 5, 20)
+	for _, ix := range [][]int32{{0, 4, 2}, {0, 5, -1}, {3, -1}} {
+		i := tensor.FromI32(ix, len(ix))
+		got, err := p.Call("gather", x, i)
+		want, wantErr := q.Call("gather", x, i)
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Errorf("%v: got error %v, want %v", ix, err, wantErr)
+		}
+		if err == nil {
+			if d := differ(got[0], want[0], 0); d != "" {
+				t.Error(d)
+			}
+		}
+	}
+}
