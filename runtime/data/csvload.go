@@ -355,14 +355,12 @@ func (c *column) id(cell string) (int32, error) {
 }
 
 func (c *column) addWords(text string) {
-	n := 0
-	for n < len(text) && (c.Longest == 0 || n < c.Longest) {
+	for n := 0; c.Longest == 0 || n < c.Longest; n++ {
 		var word string
 		if word, text = nextWord(text); word == "" {
 			break
 		}
 		c.i32 = append(c.i32, c.texts.add(strings.ToLower(word)))
-		n++
 	}
 	c.ends = append(c.ends, len(c.i32))
 }
