@@ -250,6 +250,14 @@ func (f *frame) store(a *array) *array {
 	return f.arrayOf(v, lead).named(a.name, a.decl)
 }
 
+// whole notes whether a reads all of the value that it reads.
+func (f *frame) whole(a *array) {
+	if op, ok := a.stored(); ok {
+		dims := f.values[op].Type.Shape
+		a.part = !equalShapes(a.shape, dims[len(dims)-len(a.shape):])
+	}
+}
+
 // value returns the IR value of an array that lies over exactly these leading axes, storing or spreading it if it is needed.
 func (f *frame) value(a *array, lead ...*axis) *ir.Value {
 	if op, ok := a.stored(); ok {

@@ -45,6 +45,7 @@ func (f *frame) lambda(n *syntax.Lambda) value {
 	}
 	out.own = append(out.own, elem.own...)
 	out.shape = append(out.shape, elem.shape...)
+	f.whole(out)
 	if f.eager(out.shape) {
 		return f.store(out)
 	}

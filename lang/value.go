@@ -57,6 +57,7 @@ type array struct {
 	shape []ir.Affine
 	own   []int // the number of an axis for each dimension
 	body  *ir.Expr
+	part  bool // body reads only the first elements of a value's dimensions, so that the value is not the array
 
 	name string    // what the program calls it, for messages; may be empty
 	decl diag.Span // where its type was declared
@@ -176,7 +177,7 @@ func typeString(d tensor.DType, dims []ir.Affine) string {
 // stored returns the operand number and true if a is nothing but an element-by-element read of a value, its own axes last and
 // in order.
 func (a *array) stored() (int, bool) {
-	if a.body.Leaf != ir.LeafRead || a.body.Read.Guarded {
+	if a.part || a.body.Leaf != ir.LeafRead || a.body.Read.Guarded {
 		return 0, false
 	}
 	ix := a.body.Read.Index
