@@ -17,6 +17,7 @@ import (
 // evalCmd measures a trained program on its test data.
 type evalCmd struct {
 	source
+	engine
 	Weights string `help:"The trained weights; the file that the program saves, if it is left out." placeholder:"FILE"`
 	Steps   count  `help:"Measure this many batches in a random order, going over the data again where they need more, as Keras does. Without it each example is visited once." placeholder:"N"`
 	Seed    int32  `default:"1" help:"What the order of the examples follows from, with --steps."`
@@ -40,7 +41,7 @@ func (c *evalCmd) Run(std *streams) error {
 	if len(l.plan.Trains) == 0 {
 		return fmt.Errorf("%s declares no training, so there is nothing to measure; `nnc test %s` runs its tests", c.File, c.File)
 	}
-	prog, err := l.trained(c.Weights)
+	prog, err := l.trained(c.Weights, c.engine)
 	if err != nil {
 		return err
 	}

@@ -18,6 +18,7 @@ import (
 // predictCmd says what a trained program makes of pictures.
 type predictCmd struct {
 	source
+	engine
 	Inputs  []string `arg:"" help:"Pictures, or folders of pictures." name:"picture"`
 	Weights string   `help:"The trained weights; the file that the program saves, if it is left out." placeholder:"FILE"`
 	Model   string   `help:"Which model, where the program has several." placeholder:"NAME"`
@@ -50,7 +51,7 @@ func (c *predictCmd) Run(std *streams) error {
 	if err != nil {
 		return err
 	}
-	prog, err := l.trained(c.Weights)
+	prog, err := l.trained(c.Weights, c.engine)
 	if err != nil {
 		return err
 	}

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/nnc-lang/nnc/codegen"
-	"github.com/nnc-lang/nnc/codegen/interp"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/lang"
@@ -109,11 +107,11 @@ func fieldsOf(ds *data.Dataset) []plan.Field {
 }
 
 // build runs the passes and the backend; cells have their first values for the seed.
-func (l *loaded) build(seed int32) (runtime.Program, error) {
+func (l *loaded) build(seed int32, e engine) (runtime.Program, error) {
 	if err := passes.Run(l.plan.Module, passes.Options{}); err != nil {
 		return nil, err
 	}
-	prog, err := interp.Backend{}.Compile(l.plan.Module, codegen.Options{})
+	prog, err := e.compile(l.plan.Module)
 	if err != nil {
 		return nil, err
 	}
@@ -121,12 +119,12 @@ func (l *loaded) build(seed int32) (runtime.Program, error) {
 }
 
 // trained is build with the weights of a file, or of the one that the program saves.
-func (l *loaded) trained(file string) (runtime.Program, error) {
+func (l *loaded) trained(file string, e engine) (runtime.Program, error) {
 	file, err := l.weightsFile(file)
 	if err != nil {
 		return nil, err
 	}
-	prog, err := l.build(0)
+	prog, err := l.build(0, e)
 	if err != nil {
 		return nil, err
 	}

@@ -17,6 +17,7 @@ import (
 // runCmd trains as the program declares.
 type runCmd struct {
 	source
+	engine
 	Seed    int32  `default:"1" help:"What all random numbers follow from."`
 	Epochs  count  `help:"Train this many epochs at most, instead of the program's number." placeholder:"N"`
 	Resume  bool   `help:"Go on where an interrupted run stopped."`
@@ -49,7 +50,7 @@ func (c *runCmd) Run(std *streams) error {
 	if len(l.plan.Trains) == 0 {
 		return fmt.Errorf("%s declares no training: add a train block; `nnc test %s` runs its tests", c.File, c.File)
 	}
-	prog, err := l.build(c.Seed)
+	prog, err := l.build(c.Seed, c.engine)
 	if err != nil {
 		return err
 	}

@@ -12,6 +12,7 @@ import (
 
 // testCmd runs the tests that programs declare.
 type testCmd struct {
+	engine
 	Files []string `arg:"" help:"Programs, .nn files." name:"file"`
 	settings
 }
@@ -35,7 +36,7 @@ func (c *testCmd) Run(std *streams) error {
 			fmt.Fprintf(std.out, "-     %s: no tests\n", file)
 			return nil
 		}
-		prog, err := l.build(0)
+		prog, err := l.build(0, c.engine)
 		if err != nil {
 			return err
 		}
