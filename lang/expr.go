@@ -192,7 +192,7 @@ func (f *frame) let(s *syntax.Let) {
 	inner := *f
 	inner.expect = declared
 	// `let` gives an instance its name.
-	v := inner.eval(s.Value)
+	v := inner.drawn(s.Value, inner.eval(s.Value))
 	f.enter(s)
 	if declared != nil {
 		v = f.fit(v, declared, s.Value, s.Type)
@@ -214,6 +214,19 @@ func (f *frame) let(s *syntax.Let) {
 	for i, n := range s.Names {
 		f.define(n, f.keep(t.elems[i], n.Name, nil))
 	}
+}
+
+// drawn is v, or the value that a shape alone makes of it: a name after `let` means one draw of uniform[3], wherever it is used.
+func (f *frame) drawn(n syntax.Node, v value) value {
+	switch fn := v.(type) {
+	case *shaped:
+		return fn.fn.dims(f, &callSite{node: n, at: n.Span()}, fn.dims)
+	case *fnValue:
+		if fn.shaped && len(fn.decl.Config) == 0 && len(fn.decl.Params) == 0 {
+			return f.callFn(&callSite{node: n, at: n.Span()}, fn)
+		}
+	}
+	return v
 }
 
 // keep prepares a value for a name: run-time values are stored, so that using the name twice computes once, and a recipe
