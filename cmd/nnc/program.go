@@ -60,7 +60,7 @@ func (s source) load(std *streams, use dataUse) (*loaded, error) {
 		switch {
 		case err == nil:
 			l.data[d] = ds
-			d.Fields = fieldsOf(ds)
+			d.Fields = train.FieldsOf(ds)
 		case use == wantsData:
 			l.missing = append(l.missing, err)
 			return nil
@@ -89,21 +89,6 @@ func (l *loaded) noteMissing(std *streams, file string) {
 	for _, err := range l.missing {
 		fmt.Fprintf(std.err, "note: %s was compiled without its data: %s\n", file, err)
 	}
-}
-
-// fieldsOf describes the examples of a dataset as its sources do.
-func fieldsOf(ds *data.Dataset) []plan.Field {
-	for _, src := range []data.Source{ds.Train, ds.Validation, ds.Test} {
-		if src == nil {
-			continue
-		}
-		var fields []plan.Field
-		for _, f := range src.Fields() {
-			fields = append(fields, plan.Field{Name: f.Name, DType: f.DType, Shape: f.Shape, Labels: f.Labels})
-		}
-		return fields
-	}
-	return nil
 }
 
 // build runs the passes and the backend; cells have their first values for the seed.

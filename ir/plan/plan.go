@@ -26,9 +26,15 @@ type Program struct {
 type Field struct {
 	Name   string
 	DType  tensor.DType
-	Shape  []int    // of one example
+	Shape  []int    // of one example; -1 is each example's own length, which the field called LengthField(Name) holds
 	Labels []string // names of the ids of a class field; nil for other fields
+
+	// Mean and Deviation of each element over the training split; nil where the source does not measure them.
+	Mean, Deviation []float64
 }
+
+// LengthField is the name of the field, i32 per example, that holds the lengths of a field whose shape has a -1.
+func LengthField(name string) string { return "length." + name }
 
 // Data is a data declaration.
 type Data struct {
@@ -37,13 +43,78 @@ type Data struct {
 	Fields  []Field // as the source yields them, before the program's map
 	Batch   int     // examples
 	Shuffle bool    // the training split, anew each pass
+	Order   string  // "streams": row i of a batch continues row i of the last; "lengths": examples of like length together; or ""
 }
 
 // Source says where examples come from. Exactly one member is set.
 type Source struct {
 	ImageFolder *ImageFolder
 	IDX         *IDX
+	CSV         *CSV
+	Text        *Text
+	WAV         *WAV
+	Synthetic   *Synthetic
 }
+
+// Files are one file or folder for each split, or one that is split by share.
+type Files struct {
+	Train, Validation, Test string // "" for none
+	Path                    string // the one file or folder; then Split holds the shares of training, validation and test
+	Split                   [3]float64
+	Seed                    int // of the split
+}
+
+// CSV is tables of values that a character separates.
+type CSV struct {
+	Files
+	Separator string // one character
+	NoHeader  bool   // columns are called "1", "2", …
+	Missing   string // "error", "drop" or "fill"
+	Fill      float64
+	Columns   []Column
+}
+
+// Column is a field that is made of columns of a table.
+type Column struct {
+	Field                   string
+	Kind                    string   // "f32", "i32", "class", "id", "rest", "words" or "image"
+	From                    []string // columns; nil: the one called Field
+	Names                   []string // of a class's or id's values; nil: those in the data
+	Unknown                 bool     // a value that Names lacks is the first of them
+	Top, Longest, Length    int      // words: of the vocabulary, of an example at most, of every example; 0 for no limit
+	Start, End              string   // words put before and after, or ""
+	Height, Width, Channels int      // pixels of an image
+}
+
+// Text is a text cut into units and sequences of them.
+type Text struct {
+	Files
+	Unit     string // "characters", "bytes" or "words"
+	Sequence int    // units
+	Top      int    // words of the vocabulary; 0 for no limit
+}
+
+// WAV is folders of recordings.
+type WAV struct {
+	Files
+	Rate    int    // samples a second; 0: what the files have
+	Window  int    // samples; 0: as many as each recording has
+	Frame   int    // samples of a row; 0: no rows
+	Label   string // "folder", a pattern of file names, or "" for no classes
+	Classes []string
+}
+
+// Synthetic is data by formula: a number of examples for each split.
+type Synthetic struct {
+	Train, Validation, Test int
+	Seed                    int
+}
+
+// The fields of a Synthetic source.
+const (
+	FieldExample = "synthetic.example" // i32[]: the example's number in its split
+	FieldSplit   = "synthetic.split"   // i32[]: 0 training, 1 validation, 2 test
+)
 
 // ImageFolder is a folder of class folders for each split, or one folder of class folders that is split by share.
 type ImageFolder struct {

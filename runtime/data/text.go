@@ -97,7 +97,9 @@ func Text(cfg TextConfig) (*Dataset, error) {
 	return ds, nil
 }
 
-func (cfg TextConfig) resolve(file string) string { return resolveIn(cfg.Root, filepath.FromSlash(file)) }
+func (cfg TextConfig) resolve(file string) string {
+	return resolveIn(cfg.Root, filepath.FromSlash(file))
+}
 
 func (cfg TextConfig) check() error {
 	separate := cfg.Train != "" || cfg.Validation != "" || cfg.Test != ""

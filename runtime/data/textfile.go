@@ -345,4 +345,3 @@ func (s *characterSet) names() []string {
 	}
 	return names
 }
-

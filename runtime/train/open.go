@@ -9,11 +9,15 @@ import (
 	"github.com/nnc-lang/nnc/runtime/data"
 )
 
-// OpenData opens the sources of a data declaration; relative paths start from the program's folder.
+// OpenData opens the sources of a data declaration; relative paths start from the program's folder. Classes, vocabularies and means that
+// the declaration's fields have are taken from there; others are found in the data.
 //
 // Errors: what the source says, or fields of it that are not the ones the program was compiled for.
 func OpenData(p *plan.Program, d *plan.Data) (*data.Dataset, error) {
-	ds, err := openSource(filepath.Dir(p.File), d.Source)
+	ds, err := openSource(filepath.Dir(p.File), d)
+	if err == nil {
+		err = orderSources(ds, d.Order)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("data %s: %w", d.Name, err)
 	}
@@ -28,8 +32,23 @@ func OpenData(p *plan.Program, d *plan.Data) (*data.Dataset, error) {
 	return ds, nil
 }
 
-func openSource(root string, s plan.Source) (*data.Dataset, error) {
-	switch {
+// FieldsOf describes the examples of a dataset, as a data declaration has them.
+func FieldsOf(ds *data.Dataset) []plan.Field {
+	for _, src := range []data.Source{ds.Train, ds.Validation, ds.Test} {
+		if src == nil {
+			continue
+		}
+		var fields []plan.Field
+		for _, f := range src.Fields() {
+			fields = append(fields, plan.Field{Name: f.Name, DType: f.DType, Shape: f.Shape, Labels: f.Labels, Mean: f.Mean, Deviation: f.Deviation})
+		}
+		return fields
+	}
+	return nil
+}
+
+func openSource(root string, d *plan.Data) (*data.Dataset, error) {
+	switch s := d.Source; {
 	case s.ImageFolder != nil:
 		f := s.ImageFolder
 		return data.ImageFolder(data.ImageFolderConfig{
@@ -50,8 +69,91 @@ func openSource(root string, s plan.Source) (*data.Dataset, error) {
 			Test:               data.IDXFiles{Images: f.TestImages, Labels: f.TestLabels},
 			ValidationFraction: f.Validation, Seed: uint64(f.Seed),
 		})
+	case s.CSV != nil:
+		return openCSV(root, s.CSV, d.Fields)
+	case s.Text != nil:
+		f := s.Text
+		return data.Text(data.TextConfig{
+			Root:  root,
+			Train: f.Train, Validation: f.Validation, Test: f.Test,
+			Path: f.Path, Fractions: f.Split,
+			Unit: data.Unit(f.Unit), Sequence: f.Sequence, Top: f.Top, Names: known(d.Fields, "text").Labels,
+		})
+	case s.WAV != nil:
+		f := s.WAV
+		names := f.Classes
+		if names == nil {
+			names = known(d.Fields, "label").Labels
+		}
+		return data.WAV(data.WAVConfig{
+			Root:  root,
+			Train: f.Train, Validation: f.Validation, Test: f.Test,
+			Path: f.Path, Fractions: f.Split, Seed: uint64(f.Seed),
+			Rate: f.Rate, Window: f.Window, Frame: f.Frame, Label: f.Label, Names: names,
+		})
+	case s.Synthetic != nil:
+		return data.Synthetic(s.Synthetic.Train, s.Synthetic.Validation, s.Synthetic.Test)
 	}
 	panic("BUG: a data declaration without a source")
+}
+
+func openCSV(root string, f *plan.CSV, fields []plan.Field) (*data.Dataset, error) {
+	cfg := data.CSVConfig{
+		Root:  root,
+		Train: f.Train, Validation: f.Validation, Test: f.Test,
+		Path: f.Path, Fractions: f.Split, Seed: uint64(f.Seed),
+		NoHeader: f.NoHeader, Missing: data.Missing(f.Missing), Fill: f.Fill,
+	}
+	for _, r := range f.Separator {
+		cfg.Separator = r
+	}
+	for _, c := range f.Columns {
+		compiled := known(fields, c.Field)
+		names := c.Names
+		if names == nil {
+			names = compiled.Labels
+		}
+		cfg.Columns = append(cfg.Columns, data.Column{
+			Field: c.Field, Kind: data.ColumnKind(c.Kind), From: c.From, Names: names, Unknown: c.Unknown,
+			Top: c.Top, Longest: c.Longest, Fixed: c.Length, Start: c.Start, End: c.End,
+			Picture: data.ImageSpec{Height: c.Height, Width: c.Width, Channels: c.Channels},
+			Mean:    compiled.Mean, Deviation: compiled.Deviation,
+		})
+	}
+	return data.CSV(cfg)
+}
+
+// known is what the program was compiled with for a field.
+func known(fields []plan.Field, name string) plan.Field {
+	for _, f := range fields {
+		if f.Name == name {
+			return f
+		}
+	}
+	return plan.Field{}
+}
+
+// orderSources puts the sources into the order of the declaration.
+func orderSources(ds *data.Dataset, order string) error {
+	for _, src := range []*data.Source{&ds.Train, &ds.Validation, &ds.Test} {
+		if *src == nil {
+			continue
+		}
+		switch order {
+		case "":
+		case "streams":
+			*src = data.Streams(*src)
+		case "lengths":
+			sorted, err := data.ByLength(*src)
+			if err != nil {
+				return err
+			}
+			*src = sorted
+		default:
+			panic("BUG: no order " + order)
+		}
+	}
+	return nil
 }
 
 // checkFields compares the data with what the program was compiled for.
