@@ -22,6 +22,7 @@ type commands struct {
 	Summary summaryCmd `cmd:"" help:"Show a program's layers, shapes and parameters."`
 	Opt     optCmd     `cmd:"" help:"Show a program's IR, or run passes on IR text."`
 	Passes  passesCmd  `cmd:"" help:"List the compiler's passes."`
+	Doc     docCmd     `cmd:"" help:"Show the library, or what a file declares."`
 	Ops     opsCmd     `cmd:"" help:"List the compiler's ops."`
 	Explain explainCmd `cmd:"" name:"explain-error" help:"Say what an error means and how to mend it."`
 
