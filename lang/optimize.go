@@ -45,6 +45,13 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
 			updates = append(updates, update{c, o, slot})
 		}
 	}
+	trained := make([]*ir.Cell, len(updates))
+	for i, u := range updates {
+		trained[i] = u.cell
+	}
+	if f.refuseStale(m, f.shared(loss), trained) {
+		return
+	}
 	f.enter(m)
 	weights := make([]*ir.Value, len(updates))
 	for i, u := range updates {
@@ -262,13 +269,8 @@ func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.
 	}
 	body.define(decl.Weight.Name, weightArray)
 	body.define(decl.Grad.Name, gradArray)
-	for _, st := range decl.Body.Stmts {
-		if c, ok := st.(*syntax.Cell); ok {
-			t.slotCell(body, c, weight, slot)
-			continue
-		}
-		body.statement(st)
-	}
+	fn.slot = func(f *frame, s *syntax.Cell) { t.slotCell(f, s, weight, slot) }
+	body.block(decl.Body)
 	f.function.draws = fn.draws
 }
 

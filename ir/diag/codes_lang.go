@@ -25,6 +25,7 @@ const (
 	NoValue          Code = "no-value"
 	Misplaced        Code = "misplaced"
 	NotTrained       Code = "not-trained"
+	StaleValue       Code = "stale-value"
 	Recursion        Code = "recursion"
 	DataError        Code = "data-error"
 	NotSupported     Code = "not-supported"
