@@ -62,12 +62,15 @@ func (f *frame) stale(loss *ir.Value, trained []*ir.Cell) (*ir.Cell, bool) {
 		if in == nil || known[in] {
 			return in != nil && depends[in]
 		}
+		if stops(in) {
+			return false
+		}
 		known[in] = true
 		for _, c := range reads(in) {
 			depends[in] = depends[in] || train[c]
 		}
 		for _, a := range in.Args {
-			if find(a) && !stops(in) {
+			if find(a) {
 				depends[in] = true
 			}
 		}
