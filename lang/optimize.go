@@ -271,7 +271,7 @@ func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.
 	body.define(decl.Grad.Name, gradArray)
 	fn.slot = func(f *frame, s *syntax.Cell) { t.slotCell(f, s, weight, slot) }
 	body.block(decl.Body)
-	f.function.draws = fn.draws
+	f.function.draws, f.function.calls = fn.draws, fn.calls
 }
 
 // slotCell executes `state m = zeros` in an optimiser: memory for one weight, of its shape unless a type is given.
