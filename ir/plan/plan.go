@@ -188,6 +188,22 @@ type Train struct {
 	Target   string // Until as the program writes it
 	Save     string // weights file, or ""
 	SaveAt   ir.Loc // where the program says so
+
+	Patience int    // training ends after so many epochs in a row without a better Watch; 0: it does not end so
+	Keep     bool   // at the end the parameters and states of the epoch with the best Watch are put back
+	Plateau  int    // so many epochs in a row without a better Watch are a plateau, see ParamPlateaus; 0: none are
+	Watch    string // the value of an epoch that these three go by; "": val_loss, or loss where nothing is validated
+	Greater  bool   // a greater Watch is a better one
+	Load     *Load  // nil if the parameters keep the values that they have
+}
+
+// Load says which cells get their values from a file before the first step.
+type Load struct {
+	File  string   // relative to the program's folder
+	At    ir.Loc   // where the program says so
+	Into  string   // what the cells belong to, as the program writes it; "" for the whole program
+	Root  string   // the path that the cells' names begin with, or ""
+	Cells []string // names of the cells; nil for all parameters and states
 }
 
 // StepFunc returns the function for a step, given how many were done before it. Where some updates are made only at every n-th step there is a
@@ -219,6 +235,7 @@ const (
 	ParamStep     = "step"     // i32[]: training steps done before this one
 	ParamEpoch    = "epoch"    // i32[]: epochs done before this one
 	ParamProgress = "progress" // f32[]: the share of the whole training that is done
+	ParamPlateaus = "plateaus" // i32[]: plateaus so far, see Train.Plateau
 )
 
 // ResultLoss is the name of Step's and Eval's first result.

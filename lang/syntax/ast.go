@@ -254,6 +254,7 @@ type (
 	Clause struct {
 		At
 		Name  *Ident
+		Best  *Ident // `keep: best val_loss`: best, lowest or highest; may be nil
 		Value Expr
 		Into  Expr // `load: "f" into x`, `samples: e to "f"`: the second part; may be nil
 	}

@@ -186,8 +186,10 @@ func (p *parser) lets(at At, r *letRule) []*Let {
 func (p *parser) convertStatement(r *statement) []Stmt {
 	at := p.of(r.extent)
 	switch {
+	case r.Keep != nil:
+		return []Stmt{&Clause{At: at, Name: p.ident(r.Keep.Name.Token), Best: p.named(r.Keep.Best), Value: r.Keep.Value}}
 	case r.Clause != nil:
-		return []Stmt{&Clause{at, p.ident(r.Clause.Name.Token), p.clauseValue(r.Clause.Values), r.Clause.Into}}
+		return []Stmt{&Clause{At: at, Name: p.ident(r.Clause.Name.Token), Value: p.clauseValue(r.Clause.Values), Into: r.Clause.Into}}
 	case r.Let != nil:
 		var stmts []Stmt
 		for _, let := range p.lets(at, r.Let) {

@@ -132,7 +132,8 @@ type dimRule struct {
 
 type statement struct {
 	extent
-	Clause   *clauseRule   `parser:"  (?= (Name | Keyword) ':') @@"`
+	Keep     *keepRule     `parser:"  (?= Name ':' ('best' | 'lowest' | 'highest') Name) @@"`
+	Clause   *clauseRule   `parser:"| (?= (Name | Keyword) ':') @@"`
 	Let      *letRule      `parser:"| @@"`
 	Cell     *cellRule     `parser:"| @@"`
 	Yield    *yieldRule    `parser:"| @@"`
@@ -146,6 +147,13 @@ type clauseRule struct {
 	Name   *wordRule `parser:"@@ ':'"`
 	Values []Expr    `parser:"@@ ((?! ',' (((Name | Keyword) ':') | '}' | Newline)) ',' @@)*"`
 	Into   Expr      `parser:"(('into' | 'to') @@)?"`
+}
+
+// keepRule is the clause `keep: best val_loss`.
+type keepRule struct {
+	Name  *wordRule `parser:"@@ ':'"`
+	Best  *nameRule `parser:"@@"`
+	Value Expr      `parser:"@@"`
 }
 
 type letRule struct {
