@@ -185,6 +185,9 @@ func (c *compiled) size(r *run, k *kernel, bind map[string]int, elems int, divid
 	if t.tile > 0 {
 		r.points *= t.sizes.eval(t.sizes.tiles(t.extents[t.v], t.tile), bind)
 	}
+	if t.row >= 0 {
+		r.points *= t.sizes.eval(t.sizes.rowTiles(t.extents[t.row], t.rows), bind)
+	}
 	if t.split >= 0 {
 		r.splits = extents[t.split]
 	}

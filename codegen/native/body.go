@@ -49,6 +49,22 @@ func (e *emitter) varies(nd *node) bool {
 	return false
 }
 
+// uses reports whether nd depends on a loop.
+func (nd *node) uses(loop int) bool {
+	switch nd.leaf {
+	case ir.LeafRead:
+		return nd.access.uses(loop)
+	case ir.LeafIndex:
+		return nd.form.uses(loop)
+	}
+	for _, a := range nd.args {
+		if a.uses(loop) {
+			return true
+		}
+	}
+	return false
+}
+
 // value returns nd at an instance: a vector if it varies, else a scalar.
 func (e *emitter) value(nd *node, in *instance) value.Value {
 	switch nd.leaf {
@@ -60,7 +76,10 @@ func (e *emitter) value(nd *node, in *instance) value.Value {
 	varies := e.varies(nd)
 	key := fmt.Sprintf("node %d", nd.id)
 	if varies {
-		key += fmt.Sprintf(" %d", in.u)
+		key += fmt.Sprintf(" u%d", in.u)
+	}
+	if e.row >= 0 && nd.uses(e.row) {
+		key += fmt.Sprintf(" r%d", in.r)
 	}
 	s := e.scopeFor(e.levelOf(nd))
 	if v := s.cache[key]; v != nil {

@@ -35,12 +35,13 @@ const (
 type emitter struct {
 	*loopNest
 	fn     *function
-	lanes  int
 	args   value.Value
 	scopes []*scope
 	level  []int         // of each loop: the number of its scope
 	at     []value.Value // of each loop: its index; of the vector loop, that of lane 0 of instance 0
 	levels map[*node]int // memo of levelOf
+
+	nowRows int // of the tile that is being written
 
 	inGuard bool // a guard is being written: what it reads is not guarded
 }
@@ -48,14 +49,15 @@ type emitter struct {
 // instance is one vector of points among those that one round of the vector loop computes.
 type instance struct {
 	u    int         // its number: it starts u vectors after the round's first point
+	r    int         // its row of the tile
 	tail value.Value // lanes that are points; nil: all are
 }
 
 // writeKernel writes t as a function of that name.
-func writeKernel(m *module, name string, t *loopNest, lanes int) {
+func writeKernel(m *module, name string, t *loopNest) {
 	fn, entry, args := m.newFunction(name)
 	e := &emitter{
-		loopNest: t, fn: fn, lanes: lanes, args: args, scopes: []*scope{entry},
+		loopNest: t, fn: fn, args: args, scopes: []*scope{entry},
 		level: make([]int, len(t.extents)), at: make([]value.Value, len(t.extents)), levels: map[*node]int{},
 	}
 	e.assignLevels()
@@ -67,6 +69,9 @@ func writeKernel(m *module, name string, t *loopNest, lanes int) {
 func (e *emitter) assignLevels() {
 	for _, l := range e.outer {
 		e.level[l] = 1
+	}
+	if e.row >= 0 {
+		e.level[e.row] = 1
 	}
 	next := 2
 	if e.across {
@@ -146,6 +151,9 @@ func (e *emitter) points() {
 	if e.tile > 0 {
 		extents = append(extents, e.size(e.sizes.tiles(e.extents[e.v], e.tile)))
 	}
+	if e.row >= 0 {
+		extents = append(extents, e.size(e.sizes.rowTiles(e.extents[e.row], e.rows)))
+	}
 	rest := e.word(wordP0)
 	for k := len(extents) - 1; k >= 0; k-- {
 		if k == 0 {
@@ -160,11 +168,17 @@ func (e *emitter) points() {
 		for k, l := range e.outer {
 			e.at[l] = digits[k]
 		}
+		more := digits[len(e.outer):]
 		var tile value.Value
 		if e.tile > 0 {
-			tile = digits[len(digits)-1]
+			tile, more = more[0], more[1:]
 		}
-		e.point(tile)
+		if e.row >= 0 {
+			e.rowTile(in, more[0], func() { e.point(tile) })
+		} else {
+			e.nowRows = 1
+			e.point(tile)
+		}
 		e.scopes = e.scopes[:1]
 		next := make([]value.Value, len(digits))
 		var carry value.Value = int64Const(1)
@@ -182,10 +196,36 @@ func (e *emitter) points() {
 	})
 }
 
+// rowTile writes body for the rows of tile number t.
+func (e *emitter) rowTile(s *scope, t value.Value, body func()) {
+	first := s.mul(t, int64Const(e.rows))
+	if n, ok := e.extents[e.row].isConst(); ok {
+		if n%e.rows != 0 {
+			last := int64Const(n - e.rows)
+			first = s.choose(s.icmp(enum.IPredSLT, first, last), first, last)
+		}
+		e.at[e.row], e.nowRows = first, e.rows
+		body()
+		return
+	}
+	n := e.size(e.extents[e.row])
+	s.either(s.icmp(enum.IPredSGE, n, int64Const(e.rows)), func(in *scope) {
+		last := in.sub(n, int64Const(e.rows))
+		e.scopes[1] = in
+		e.at[e.row], e.nowRows = in.choose(in.icmp(enum.IPredSLT, first, last), first, last), e.rows
+		body()
+	}, func(in *scope) {
+		e.scopes[1] = in
+		e.at[e.row], e.nowRows = t, 1
+		body()
+	})
+	e.scopes[1] = s
+}
+
 // point writes what is done at one point p.
 func (e *emitter) point(tile value.Value) {
 	if e.v < 0 {
-		e.reduceOrMap(func(f func([]*instance)) { f([]*instance{{}}) })
+		e.reduceOrMap(func(f func([]*instance)) { f(e.instances(1, nil)) })
 		return
 	}
 	if e.across {
@@ -197,24 +237,12 @@ func (e *emitter) point(tile value.Value) {
 			hi = s.choose(s.icmp(enum.IPredSLT, end, hi), end, hi)
 			count = nil
 		}
-		e.vectors(lo, hi, count, e.unroll(), func(ins []*instance) {
+		e.vectors(lo, hi, count, e.unroll, func(ins []*instance) {
 			e.reduceOrMap(func(f func([]*instance)) { f(ins) })
 		})
 		return
 	}
 	e.reduceLanes()
-}
-
-// unroll returns how many vectors one round of the vector loop computes: several of a small body, so that it need not wait for its own
-// sums, and so that what the vectors share is loaded once.
-func (e *emitter) unroll() int {
-	switch {
-	case e.combine == ir.Map || e.scatter || e.nodes > 12 || e.combine == ir.ArgMax || e.combine == ir.ArgMin:
-		return 1
-	case e.nodes > 6:
-		return 2
-	}
-	return 4
 }
 
 // vectors writes the vector loop over [lo, hi): rounds of n vectors, rounds of one, and the lanes that are left. count is hi−lo where that is known
@@ -225,15 +253,11 @@ func (e *emitter) vectors(lo, hi value.Value, count poly, n int, body func([]*in
 	if count != nil {
 		total, known = count.isConst()
 	}
-	ins := make([]*instance, n)
-	for u := range ins {
-		ins[u] = &instance{u: u}
-	}
-	section := func(from, to value.Value, step int, some bool, ins []*instance) {
+	section := func(from, to value.Value, step int, some bool, n int) {
 		s.loop(from, to, step, some, nil, func(in *scope, iv value.Value, _ []value.Value) []value.Value {
 			e.scopes = append(e.scopes, in)
 			e.at[e.v] = iv
-			body(ins)
+			body(e.instances(n, nil))
 			e.scopes = e.scopes[:len(e.scopes)-1]
 			return nil
 		})
@@ -250,13 +274,13 @@ func (e *emitter) vectors(lo, hi value.Value, count poly, n int, body func([]*in
 		step := n * e.lanes
 		to := end(step)
 		if !known || total >= step {
-			section(from, to, step, known, ins)
+			section(from, to, step, known, n)
 		}
 		from = to
 	}
 	to := end(e.lanes)
 	if !known || e.leftAfter(total, n) >= e.lanes {
-		section(from, to, e.lanes, known, ins[:1])
+		section(from, to, e.lanes, known, 1)
 	}
 	if known && total%e.lanes == 0 {
 		return
@@ -264,7 +288,7 @@ func (e *emitter) vectors(lo, hi value.Value, count poly, n int, body func([]*in
 	one := func(in *scope) {
 		e.scopes = append(e.scopes, in)
 		e.at[e.v] = to
-		body([]*instance{{tail: e.tailMask(in, to, hi)}})
+		body(e.instances(1, e.tailMask(in, to, hi)))
 		e.scopes = e.scopes[:len(e.scopes)-1]
 	}
 	if known {
@@ -274,6 +298,17 @@ func (e *emitter) vectors(lo, hi value.Value, count poly, n int, body func([]*in
 		return
 	}
 	s.when(s.icmp(enum.IPredSLT, to, hi), one)
+}
+
+// instances returns n vectors of each row of the tile, row by row.
+func (e *emitter) instances(n int, tail value.Value) []*instance {
+	var ins []*instance
+	for r := range e.nowRows {
+		for u := range n {
+			ins = append(ins, &instance{u: u, r: r, tail: tail})
+		}
+	}
+	return ins
 }
 
 // leftAfter returns how many of so many points are left after the rounds of n vectors, if n is not 1.
@@ -373,10 +408,10 @@ func (e *emitter) loopRange(l int) (lo, hi value.Value) {
 
 // reduceLanes writes a reduction whose vector loop is reduced: the lanes of one vector, or of some, are partial results.
 func (e *emitter) reduceLanes() {
-	n := e.unroll()
+	n := e.unroll
 	width := len(e.identity(e.lanes))
 	var states []value.Value
-	for range n {
+	for range e.nowRows * n {
 		states = append(states, e.identity(e.lanes)...)
 	}
 	states = e.reducedLoops(0, states, func(states []value.Value) []value.Value {
@@ -387,7 +422,13 @@ func (e *emitter) reduceLanes() {
 		}
 		return e.reduceVectors(lo, hi, count, n, width, states)
 	})
-	// The vectors are combined in order, then the halves of one.
+	for r := range e.nowRows {
+		e.storeResult(&instance{r: r}, e.finish(e.combineLanes(states[r*n*width:(r+1)*n*width], n, width)))
+	}
+}
+
+// combineLanes combines the states of n vectors in order, and then the halves of one until one lane is left.
+func (e *emitter) combineLanes(states []value.Value, n, width int) []value.Value {
 	total := states[:width]
 	s := e.inner()
 	for u := 1; u < n; u++ {
@@ -407,23 +448,37 @@ func (e *emitter) reduceLanes() {
 	for k := range total {
 		total[k] = s.blk.NewExtractElement(total[k], constant.NewInt(i32, 0))
 	}
-	e.storeResult(nil, e.finish(total))
+	return total
 }
 
-// reduceVectors is vectors with carried states: rounds of n vectors, of one and the rest.
+// reduceVectors is vectors with carried states, n·width for each row: rounds of n vectors, of one and the rest.
 func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, states []value.Value) []value.Value {
 	s := e.inner()
-	section := func(from, to value.Value, vectors int, some bool, carry []value.Value) []value.Value {
-		return s.loop(from, to, vectors*e.lanes, some, carry, func(in *scope, iv value.Value, carry []value.Value) []value.Value {
+	// A section carries only the states of the vectors that it computes.
+	section := func(from, to value.Value, vectors int, some, tail bool, states []value.Value) []value.Value {
+		var carry []value.Value
+		for r := range e.nowRows {
+			carry = append(carry, states[r*n*width:][:vectors*width]...)
+		}
+		carry = s.loop(from, to, vectors*e.lanes, some, carry, func(in *scope, iv value.Value, carry []value.Value) []value.Value {
 			e.scopes = append(e.scopes, in)
 			e.at[e.v] = iv
+			var mask value.Value
+			if tail {
+				mask = e.tailMask(in, iv, hi)
+			}
 			out := make([]value.Value, 0, len(carry))
-			for u := range vectors {
-				out = append(out, e.accumulate(&instance{u: u}, carry[u*width:(u+1)*width])...)
+			for k, x := range e.instances(vectors, mask) {
+				out = append(out, e.accumulate(x, carry[k*width:(k+1)*width])...)
 			}
 			e.scopes = e.scopes[:len(e.scopes)-1]
 			return out
 		})
+		next := append([]value.Value{}, states...)
+		for r := range e.nowRows {
+			copy(next[r*n*width:], carry[r*vectors*width:][:vectors*width])
+		}
+		return next
 	}
 	total, known := -1, false
 	if count != nil {
@@ -441,38 +496,27 @@ func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, st
 		step := n * e.lanes
 		to := end(step)
 		if !known || total >= step {
-			states = section(from, to, n, known, states)
+			states = section(from, to, n, known, false, states)
 		}
 		from = to
 	}
-	first, rest := states[:width], states[width:]
 	to := end(e.lanes)
 	if !known || e.leftAfter(total, n) >= e.lanes {
-		first = section(from, to, 1, known, first)
+		states = section(from, to, 1, known, false, states)
 	}
 	if !known || total%e.lanes > 0 {
 		// A loop of at most one round carries the states past the case that no lanes are left.
-		first = s.loop(to, hi, e.lanes, known, first, func(in *scope, iv value.Value, carry []value.Value) []value.Value {
-			e.scopes = append(e.scopes, in)
-			e.at[e.v] = iv
-			out := e.accumulate(&instance{tail: e.tailMask(in, iv, hi)}, carry)
-			e.scopes = e.scopes[:len(e.scopes)-1]
-			return out
-		})
+		states = section(to, hi, 1, known, true, states)
 	}
-	return append(append([]value.Value{}, first...), rest...)
+	return states
 }
 
-// storeResult writes an element or a vector of them; in is nil for the single result of a reduction over lanes.
+// storeResult writes an element or a vector of them.
 func (e *emitter) storeResult(in *instance, z value.Value) {
 	off := e.linear(e.outs.off, in)
 	s := e.inner()
 	p := s.at(e.pointer(wordResult, memType(e.result)), off)
-	var mask value.Value
-	if in != nil {
-		mask = in.tail
-	}
-	e.put(s, z, p, mask)
+	e.put(s, z, p, in.tail)
 }
 
 // put stores z, a register's value, in memory.
@@ -561,7 +605,7 @@ func (e *emitter) guard(in *instance) value.Value {
 	e.inGuard = true
 	defer func() { e.inGuard = false }()
 	s := e.inner()
-	return s.memo(fmt.Sprintf("guards %d", in.u), func() value.Value {
+	return s.memo(fmt.Sprintf("guards %d %d", in.u, in.r), func() value.Value {
 		var all value.Value
 		for _, g := range e.guards {
 			x, limit := e.number32(g.e, in), e.number32(g.limit, in)

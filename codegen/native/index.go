@@ -45,22 +45,42 @@ func (e *emitter) linear(f *form, in *instance) value.Value {
 	slices.SortStableFunc(terms, func(a, b linear) int { return cmp.Compare(e.level[a.loop], e.level[b.loop]) })
 	sum := e.size(f.c)
 	key := "linear " + f.c.String()
-	var perVector poly
+	var perVector, perRow poly
 	for _, t := range terms {
 		s := e.scopeFor(e.level[t.loop])
 		key += fmt.Sprintf("+%v*%d", t.coef, t.loop)
 		if t.loop == e.v {
 			perVector = t.coef
 		}
+		if t.loop == e.row {
+			perRow = t.coef
+		}
 		sum = s.memo(key, func() value.Value { return s.add(sum, s.mul(e.at[t.loop], e.size(t.coef))) })
 	}
-	if perVector != nil && in != nil && in.u > 0 {
-		s := e.scopeFor(e.levelOfForm(f))
-		return s.memo(fmt.Sprintf("%s@%d", key, in.u), func() value.Value {
-			return s.add(sum, e.size(perVector.scale(in.u*e.lanes)))
-		})
+	shift := poly{}
+	if perVector != nil {
+		shift = shift.add(perVector.scale(in.u * e.lanes))
 	}
-	return sum
+	if perRow != nil {
+		shift = shift.add(perRow.scale(in.r))
+	}
+	if len(shift) == 0 {
+		return sum
+	}
+	s := e.scopeFor(e.levelOfForm(f))
+	return s.memo(fmt.Sprintf("%s@%v", key, shift), func() value.Value { return s.add(sum, e.size(shift)) })
+}
+
+// suffix tells instances apart in the keys of values that depend on the vector loop or the row loop.
+func (e *emitter) suffix(uses func(int) bool, in *instance) string {
+	s := ""
+	if e.v >= 0 && uses(e.v) {
+		s = fmt.Sprintf(" u%d", in.u)
+	}
+	if e.row >= 0 && uses(e.row) {
+		s += fmt.Sprintf(" r%d", in.r)
+	}
+	return s
 }
 
 // nonlinear returns the part of f that is quotients and data, all of it the same in all lanes, as an i64; nil if there is none.
@@ -69,7 +89,7 @@ func (e *emitter) nonlinear(f *form, in *instance) value.Value {
 		return nil
 	}
 	s := e.scopeFor(e.levelOfForm(&form{quo: f.quo, ld: f.ld}))
-	return s.memo(fmt.Sprintf("nonlinear %v", f), func() value.Value {
+	return s.memo(fmt.Sprintf("nonlinear %v%s", f, e.suffix(f.uses, in)), func() value.Value {
 		var sum value.Value = int64Const(0)
 		for _, q := range f.quo {
 			n := e.scalar(q.num, in)
@@ -196,7 +216,10 @@ func (e *emitter) nonlinearLanes(f *form, in *instance) value.Value {
 // read returns the element that a reads, as a vector if it differs from lane to lane.
 func (e *emitter) read(a *access, d tensor.DType, in *instance) value.Value {
 	if e.accessVaries(a) {
-		key := fmt.Sprintf("read %p %d", a, in.u)
+		key := fmt.Sprintf("read %p%s", a, e.suffix(func(int) bool { return true }, in))
+		if e.row >= 0 && !a.uses(e.row) {
+			key = fmt.Sprintf("read %p u%d", a, in.u)
+		}
 		s := e.scopeFor(e.levelOfAccess(a))
 		if v := s.cache[key]; v != nil {
 			return v
@@ -218,7 +241,7 @@ func register(s *scope, d tensor.DType, x value.Value) value.Value {
 
 func (e *emitter) scalarRead(a *access, d tensor.DType, in *instance) value.Value {
 	s := e.scopeFor(e.levelOfAccess(a))
-	return s.memo(fmt.Sprintf("read %p", a), func() value.Value {
+	return s.memo(fmt.Sprintf("read %p%s", a, e.suffix(a.uses, in)), func() value.Value {
 		off, inside := e.scalarOffset(a, in)
 		if inside != nil {
 			off = s.choose(inside, off, int64Const(0))

@@ -71,6 +71,7 @@ type procedure struct {
 // lowering turns a module into procedures and kernels.
 type lowering struct {
 	module  *ir.Module
+	level   Level
 	cells   map[*ir.Cell]int
 	kernels []*kernel
 	byKey   map[string]*kernel
@@ -78,8 +79,8 @@ type lowering struct {
 	constAt map[*tensor.Tensor]int
 }
 
-func newLowering(m *ir.Module) *lowering {
-	l := &lowering{module: m, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}}
+func newLowering(m *ir.Module, level Level) *lowering {
+	l := &lowering{module: m, level: level, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}}
 	for k, c := range m.Cells {
 		l.cells[c] = k
 	}
@@ -212,7 +213,7 @@ func (l *lowering) kernelOf(n *ir.Nest, types []ir.Type) (*kernel, error) {
 	if err := computable(n); err != nil {
 		return nil, err
 	}
-	t, err := analyse(n, types)
+	t, err := analyse(n, types, l.level)
 	if err != nil {
 		return nil, err
 	}

@@ -79,7 +79,7 @@ const kernelsPerObject = 24
 
 // compileModule lowers and compiles all functions of m.
 func compileModule(m *ir.Module, level Level, tools *Toolchain) (*compiled, error) {
-	low := newLowering(m)
+	low := newLowering(m, level)
 	c := &compiled{low: low, procs: map[string]*procedure{}, funcs: map[*kernel]image.Func{}}
 	for _, f := range m.Funcs {
 		p, err := low.procedure(f)
@@ -106,7 +106,7 @@ func compileModule(m *ir.Module, level Level, tools *Toolchain) (*compiled, erro
 			defer func() { <-slots }()
 			mod := newModule()
 			for i := k; i < len(low.kernels); i += objects {
-				writeKernel(mod, low.kernels[i].name, low.kernels[i].nest, level.Lanes)
+				writeKernel(mod, low.kernels[i].name, low.kernels[i].nest)
 			}
 			object, err := tools.object(cached, []byte(mod.m.String()), level.CPU)
 			if err == nil {

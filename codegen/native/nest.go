@@ -28,6 +28,10 @@ type loopNest struct {
 	v       int   // −1: there is none, all is scalar
 	across  bool
 	tile    int // of v across the result; 0: v is not tiled
+	lanes   int // of a vector
+	unroll  int // vectors in a round of the vector loop
+	row     int // the outer loop of which several rows are computed together, −1 for none: see tiling
+	rows    int // how many
 	split   int // the loop that partial results may be split over, −1 for none
 
 	guards []guard
@@ -69,13 +73,13 @@ type nestCompiler struct {
 }
 
 // analyse prepares n over operands of these types.
-func analyse(n *ir.Nest, operands []ir.Type) (*loopNest, error) {
+func analyse(n *ir.Nest, operands []ir.Type, level Level) (*loopNest, error) {
 	if n.Body.DType == tensor.Bool && n.Combine != ir.Map && n.Combine != ir.Max && n.Combine != ir.Min {
 		return nil, fmt.Errorf("%s of bool is not defined", n.Combine)
 	}
 	t := &loopNest{
 		ir: n, combine: n.Combine, scatter: n.Write != nil, dtype: n.Body.DType, result: n.ResultDType(),
-		v: -1, split: -1, sizes: newSizes(),
+		v: -1, split: -1, row: -1, lanes: level.Lanes, sizes: newSizes(),
 	}
 	c := &nestCompiler{loopNest: t, known: map[string]*node{}, memo: map[*ir.Expr]*node{}}
 	c.low = &forms{nest: n, sizes: t.sizes}
@@ -117,6 +121,7 @@ func analyse(n *ir.Nest, operands []ir.Type) (*loopNest, error) {
 	}
 	c.merge()
 	c.order()
+	c.tiling(level)
 	return t, nil
 }
 

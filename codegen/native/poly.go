@@ -136,6 +136,7 @@ type sizeDef struct {
 	atom ir.Atom
 	of   poly // tiles: ⌈of / tile⌉
 	tile int
+	rows bool // tiles that are single rows if there are fewer rows than a tile has
 }
 
 func newSizes() *sizes { return &sizes{defs: map[string]sizeDef{}} }
@@ -174,11 +175,23 @@ func (s *sizes) tiles(p poly, n int) poly {
 	return s.define(name, sizeDef{of: p, tile: n})
 }
 
+// rowTiles returns the number of tiles of n rows that cover p rows, the last of which overlap; if there are fewer than n rows, each is a tile.
+func (s *sizes) rowTiles(p poly, n int) poly {
+	if c, ok := p.isConst(); ok {
+		return whole((c + n - 1) / n)
+	}
+	name := fmt.Sprintf("rows(%s,%d)", strings.ReplaceAll(p.String(), timesSign, "*"), n)
+	return s.define(name, sizeDef{of: p, tile: n, rows: true})
+}
+
 // value computes a size for given symbols.
 func (s *sizes) value(name string, bind map[string]int) int {
 	d, ok := s.defs[name]
 	if !ok {
 		panic("BUG: native: size " + name + " is not defined")
+	}
+	if n := s.eval(d.of, bind); d.rows && n < d.tile {
+		return n
 	}
 	if d.tile > 0 {
 		return (s.eval(d.of, bind) + d.tile - 1) / d.tile

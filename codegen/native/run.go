@@ -6,6 +6,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/codegen/image"
@@ -26,6 +27,8 @@ type program struct {
 	consts  []byte
 	nowhere []byte           // stands for tensors without elements
 	maps    map[*byte][]byte // all mapped memory by its first byte
+
+	observe func(r *run, what string, elapsed time.Duration) // if not nil, is told of every launch
 
 	oracle runtime.Program // the interpreter, made when a value that is not finite is to be explained
 }
@@ -402,8 +405,16 @@ func (f *frame) memory(s int, args []*tensor.Tensor) ([]byte, error) {
 // runAll runs the launches in order.
 func (f *frame) runAll() error {
 	for k := range f.runs {
-		if err := f.run(&f.runs[k]); err != nil {
+		r := &f.runs[k]
+		start := time.Time{}
+		if f.observe != nil {
+			start = time.Now()
+		}
+		if err := f.run(r); err != nil {
 			return err
+		}
+		if f.observe != nil {
+			f.observe(r, f.proc.launches[r.launch].kernel.key, time.Since(start))
 		}
 	}
 	return nil

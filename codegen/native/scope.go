@@ -381,3 +381,17 @@ func (s *scope) when(c value.Value, body func(in *scope)) {
 	in.blk.NewBr(exit)
 	s.blk = exit
 }
+
+// either writes what happens where c holds and what happens where it does not.
+func (s *scope) either(c value.Value, then, otherwise func(in *scope)) {
+	exit := s.fn.block()
+	one := &scope{fn: s.fn, blk: s.fn.block(), cache: map[string]value.Value{}}
+	two := &scope{fn: s.fn, blk: s.fn.block(), cache: map[string]value.Value{}}
+	first, second := one.blk, two.blk
+	then(one)
+	one.blk.NewBr(exit)
+	otherwise(two)
+	two.blk.NewBr(exit)
+	s.blk.NewCondBr(c, first, second)
+	s.blk = exit
+}

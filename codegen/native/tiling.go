@@ -1,0 +1,125 @@
+package native
+
+import "github.com/nnc-lang/nnc/ir"
+
+// Note [Tiles of rows]
+//
+// A reduction that computes one vector of the result at a time loads as much as it computes. Where an operand does not depend on one of the
+// result's loops, the row loop, several rows are computed together, so that what is loaded of that operand serves all of them. For a
+// matrix product, and in the same way for a convolution, this is the register-tiled kernel: rows × vectors of sums in registers, one
+// element of the first operand for each row, one vector of the second for each vector.
+//
+// The rows of the last tile overlap those before it, and compute the same elements again, so that there is one piece of code. If there
+// are fewer rows than a tile has, which can be known only when the program runs, rows are computed one by one.
+
+// tiling chooses the row loop and the size of a tile.
+func (c *nestCompiler) tiling(level Level) {
+	c.unroll = 1
+	if c.combine == ir.Map || c.scatter || c.combine == ir.ArgMax || c.combine == ir.ArgMin {
+		return
+	}
+	switch nodes := len(c.known); {
+	case nodes <= 6:
+		c.unroll = 4
+	case nodes <= 12:
+		c.unroll = 2
+	}
+	if c.v < 0 || len(c.known) > 8 || len(c.guards) > 0 || c.outs.fails() {
+		return
+	}
+	row, best := -1, 0
+	for _, u := range c.outer {
+		if s := c.reuse(u); s > 0 && s >= best {
+			row, best = u, s
+		}
+	}
+	if row < 0 {
+		return
+	}
+	vectors := 4
+	if n, ok := c.extents[c.v].isConst(); ok {
+		for vectors > 1 && n < vectors*c.lanes && n <= vectors/2*c.lanes {
+			vectors /= 2
+		}
+	}
+	most := map[int]int{4: 6, 2: 12, 1: 14} // that leave registers for the operands
+	if level.Regs < 32 {
+		vectors = min(vectors, 2)
+		most = map[int]int{2: 5, 1: 8}
+	}
+	if !c.across {
+		vectors = 1
+		most = map[int]int{1: 8}
+		if level.Regs < 32 {
+			most[1] = 6
+		}
+	}
+	c.row, c.unroll, c.rows = row, vectors, most[vectors]
+	if n, ok := c.extents[row].isConst(); ok {
+		c.rows = evenTile(n, most[vectors])
+	} else if c.rows > 8 {
+		c.rows = 8 // batches are often multiples of it
+	}
+	if c.rows < 2 {
+		c.row, c.rows = -1, 0
+		return
+	}
+	var outer []int
+	for _, u := range c.outer {
+		if u != row {
+			outer = append(outer, u)
+		}
+	}
+	c.outer = outer
+	if c.across {
+		c.tile = vectors * c.lanes
+		if n, ok := c.extents[c.v].isConst(); ok && n <= c.tile {
+			c.tile = 0
+		}
+	}
+}
+
+// evenTile returns the tile of at most that many rows that wastes least of n rows.
+func evenTile(n, most int) int {
+	best, cost := 1, 0
+	for r := 1; r <= min(n, most); r++ {
+		// Half a row is the price of what all rows of a tile share.
+		if k := (n + r - 1) / r * (2*r + 1); r == 1 || k <= cost {
+			best, cost = r, k
+		}
+	}
+	return best
+}
+
+// reuse rates an outer loop as the row loop; 0: it cannot be one.
+func (c *nestCompiler) reuse(u int) int {
+	s, ok := 0, true
+	c.visit(func(*form) {}, func(a *access) {
+		switch {
+		case a.hides(u) || a.fails():
+			ok = false
+		case a == c.outs:
+		case !a.uses(u):
+			s += 4
+		}
+		if coef := a.off.coef(u); coef != nil {
+			if _, known := coef.isConst(); !known {
+				ok = false
+			}
+		}
+	})
+	for _, nd := range c.known {
+		if nd.form != nil && nd.form.uses(u) {
+			ok = false
+		}
+	}
+	if !ok || s == 0 {
+		return 0
+	}
+	if n, known := c.extents[u].isConst(); !known {
+		s++
+	} else if n < 4 {
+		s -= 3
+	}
+	return s
+}
