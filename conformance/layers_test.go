@@ -227,8 +227,13 @@ func (r *libraryRun) check(name string, got *tensor.Tensor) {
 	if r.s.precision == tensor.F64 {
 		if _, ok := r.c.tensors[name+"@f64"]; ok {
 			tol := double
-			if r.f64 != (tolerance{}) {
+			switch {
+			case r.f64 != (tolerance{}):
 				tol = r.f64
+			case r.c.Kind == "optimizer" && r.c.Framework == "keras":
+				// Keras rounds momenta and rates to single precision before it computes with them in double precision. Of PyTorch's
+				// optimisers, which do not, every digit is compared.
+				tol = tolerance{1e-6, 2e-6}
 			}
 			compare(r.T, name+"@f64", got, r.tensor(name+"@f64"), tol)
 			return
@@ -237,12 +242,13 @@ func (r *libraryRun) check(name string, got *tensor.Tensor) {
 	want := r.tensor(name)
 	tol, ok := r.c.Tolerance[name]
 	if !ok {
-		// The goldens give none: two roundings above what correct code shows, as theirs are.
+		// The goldens give none: two roundings above what correct code shows, as theirs are. In slots, Keras rounds 0.999 before it takes
+		// it from 1.
 		greatest := 0.0
 		for i := range want.Len() {
 			greatest = max(greatest, math.Abs(want.At(i)))
 		}
-		tol = [2]float64{max(2e-6*greatest, 1e-7), 1e-5}
+		tol = [2]float64{max(2e-6*greatest, 1e-7), 2e-5}
 	}
 	compare(r.T, name, got, want, tolerance{tol[0], tol[1]})
 }
@@ -589,7 +595,7 @@ func (r *libraryRun) optimizer() {
 	for name := range r.cells { // after.slot.….w0_NAME is the cell ….w0.CELL
 		for _, full := range r.named("after.") {
 			for _, w := range weights {
-				if strings.HasSuffix(full, "."+w+"_"+name) {
+				if strings.HasSuffix(full, "."+w+"_"+name) || strings.HasSuffix(full, "."+name) {
 					cell := r.cell(p.Module, w+"."+r.cells[name])
 					if r.s.precision == tensor.F32 {
 						r.check("after."+full, c.cell(r.T, cell.Name))

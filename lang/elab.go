@@ -51,9 +51,10 @@ type function struct {
 	calls    map[string]value       // results of calls made so far, see applyInstance
 	lengths  map[string]*ir.Value   // i32 over the batch: each example's own length, by its symbol
 
-	place string              // what random numbers are keyed by, beside their place in the source
-	draws int                 // random draws so far
-	slots map[string]*ir.Cell // the body of an optimiser: its state and the weight, by name
+	place string                     // what random numbers are keyed by, beside their place in the source
+	draws int                        // random draws so far
+	slots map[string]*ir.Cell        // the body of an optimiser: its state and the weight, by name
+	slot  func(*frame, *syntax.Cell) // declares a state there
 
 	fixedSeed bool // a test: seed, step and epoch are 0
 

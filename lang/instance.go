@@ -181,6 +181,10 @@ func (f *frame) writeCell(c *ir.Cell, v *ir.Value) {
 // cell executes `param name: type = init` and `state …` in a layer or model.
 func (f *frame) cell(s *syntax.Cell) {
 	f.enter(s)
+	if f.slot != nil && s.Kind == "state" {
+		f.slot(f, s)
+		return
+	}
 	if f.inst == nil {
 		f.errorf(s.Span(), diag.Misplaced, "a %s belongs in a layer or a model", s.Kind)
 		f.define(s.Name, poison{})
