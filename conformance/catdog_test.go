@@ -256,6 +256,25 @@ func TestCatDogFit(t *testing.T) {
 	}
 }
 
+// The classes of the example's photographs are numbered in the order of their folders' names, as Keras's generators do: a cat is 0.
+func TestCatDogLabels(t *testing.T) {
+	file := filepath.Join("..", "examples", "catdog", "catdog.nn")
+	open := map[string]*data.Dataset{}
+	compile(t, source(t, file), lang.Options{Schema: openData(file, open)}, setting{backend: interp.Backend{}, precision: tensor.F32})
+	for _, src := range []data.Source{open["Photos"].Train, open["Photos"].Validation, open["Photos"].Test} {
+		batch := data.NewBatch(src.Fields(), 1)
+		for i := range src.Len() {
+			if err := src.At(i, batch, 0); err != nil {
+				t.Fatal(err)
+			}
+			want := map[string]int32{"cats": 0, "dogs": 1}[filepath.Base(filepath.Dir(src.Name(i)))]
+			if got := batch[1].I32[0]; got != want {
+				t.Fatalf("%s has the label %d", src.Name(i), got)
+			}
+		}
+	}
+}
+
 // Both directions of Keras's files: what Keras wrote predicts as it did in Keras, and what is written here is read again.
 func TestKerasFiles(t *testing.T) {
 	want := readTensors(t, "trained")

@@ -82,27 +82,31 @@ type named struct {
 	value *tensor.Tensor
 }
 
+// openData makes a Schema that opens the data of the program in file, as `nnc run` does, and keeps it by name.
+func openData(file string, open map[string]*data.Dataset) func(*plan.Data) error {
+	return func(d *plan.Data) error {
+		compiled := d.Fields
+		d.Fields = nil // what the program cannot know is not compared
+		ds, err := train.OpenData(&plan.Program{File: file}, d)
+		if err != nil {
+			d.Fields = compiled
+			return err
+		}
+		open[d.Name] = ds
+		for _, f := range ds.Train.Fields() {
+			d.Fields = append(d.Fields, plan.Field{Name: f.Name, DType: f.DType, Shape: f.Shape, Labels: f.Labels})
+		}
+		return nil
+	}
+}
+
 // exercise runs all that a program holds on its own data: its tests, two steps of each train on a few examples and a measurement,
 // and each model's prediction.
 func exercise(t *testing.T, file string, s setting) []named {
 	t.Helper()
 	const examples = 4
 	open := map[string]*data.Dataset{}
-	c := compile(t, source(t, file), lang.Options{Schema: func(d *plan.Data) error {
-		compiled := d.Fields
-		d.Fields = nil
-		ds, err := train.OpenData(&plan.Program{File: file}, d)
-		d.Fields = compiled
-		if err != nil {
-			return err
-		}
-		open[d.Name] = ds
-		d.Fields = nil
-		for _, f := range ds.Train.Fields() {
-			d.Fields = append(d.Fields, plan.Field{Name: f.Name, DType: f.DType, Shape: f.Shape, Labels: f.Labels})
-		}
-		return nil
-	}}, s)
+	c := compile(t, source(t, file), lang.Options{Schema: openData(file, open)}, s)
 	var out []named
 	keep := func(what string, values []*tensor.Tensor) {
 		for i, v := range values {
