@@ -18,6 +18,7 @@ type place struct {
 	step     int // training steps done before this one
 	epoch    int // epochs done before this one
 	progress float64
+	plateaus int // see plan.Train.Plateau
 }
 
 // batchFunc is a function of the module that takes a batch: a train's Step or Eval.
@@ -38,7 +39,7 @@ func bind(prog runtime.Program, t *plan.Train, name string, src data.Source) (*b
 	for _, p := range fn.Params {
 		field := -1
 		switch p.Name {
-		case plan.ParamSeed, plan.ParamStep, plan.ParamEpoch, plan.ParamProgress:
+		case plan.ParamSeed, plan.ParamStep, plan.ParamEpoch, plan.ParamProgress, plan.ParamPlateaus:
 		default:
 			if src != nil {
 				field = fieldIndex(src, p.Name)
@@ -89,6 +90,8 @@ func (p place) value(param string) float64 {
 		return float64(p.step)
 	case plan.ParamEpoch:
 		return float64(p.epoch)
+	case plan.ParamPlateaus:
+		return float64(p.plateaus)
 	default:
 		return p.progress
 	}

@@ -15,6 +15,7 @@ import (
 type checkpoint struct {
 	header
 	values []*tensor.Tensor // of header.Cells
+	kept   []*tensor.Tensor // of header.Kept
 }
 
 // header is what a checkpoint file says in JSON before its tensors.
@@ -24,6 +25,7 @@ type header struct {
 	Label string
 	Seed  int32
 	Cells []cellInfo
+	Kept  []cellInfo `json:",omitempty"` // copies of cells, after the best epoch
 	progress
 }
 
@@ -40,6 +42,7 @@ type progress struct {
 	Examples  int      // in Sums
 	Seconds   float64  // spent on the epoch
 	History   []map[string]exact
+	KeptEpoch int `json:",omitempty"` // the best epoch, of which header.Kept is; 0 if there is none
 }
 
 // cellInfo describes one tensor of a checkpoint.
@@ -85,16 +88,25 @@ func (p *progress) describe() string {
 // Metrics' cells go in too, though into no other file: in the middle of an epoch they are part of its values.
 func capture(prog runtime.Program, h header) (*checkpoint, error) {
 	ck := &checkpoint{header: h}
-	ck.Cells = nil
+	var err error
+	ck.Cells, ck.values, err = copyCells(prog, func(*ir.Cell) bool { return true })
+	return ck, err
+}
+
+// copyCells copies the cells that are wanted.
+func copyCells(prog runtime.Program, wanted func(*ir.Cell) bool) (cells []cellInfo, values []*tensor.Tensor, err error) {
 	for _, c := range prog.Module().Cells {
+		if !wanted(c) {
+			continue
+		}
 		v, err := prog.Cell(c.Name)
 		if err != nil {
-			return nil, fmt.Errorf("cell %s: %w", c.Name, err)
+			return nil, nil, fmt.Errorf("cell %s: %w", c.Name, err)
 		}
-		ck.Cells = append(ck.Cells, cellInfo{c.Name, string(c.Kind), c.Type.String(), v.DType.String(), v.Shape})
-		ck.values = append(ck.values, v)
+		cells = append(cells, cellInfo{c.Name, string(c.Kind), c.Type.String(), v.DType.String(), v.Shape})
+		values = append(values, v)
 	}
-	return ck, nil
+	return cells, values, nil
 }
 
 // restore gives the cells of prog the checkpoint's values.

@@ -13,6 +13,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/google/renameio/v2"
 
@@ -27,7 +28,7 @@ import (
 //	4 bytes   version, 1
 //	4 bytes   length of the header
 //	          the header, JSON (type header)
-//	          the values of header.Cells one after another, row-major; a bool is one byte, 0 or 1
+//	          the values of header.Cells and header.Kept one after another, row-major; a bool is one byte, 0 or 1
 //	32 bytes  SHA-256 of all that stands before
 //
 // It is written beside its final place, brought to the disk and then renamed: whenever the machine stops, there is a whole one.
@@ -88,7 +89,7 @@ func (ck *checkpoint) encode(w io.Writer) error {
 	binary.LittleEndian.PutUint32(prefix[12:], uint32(len(text)))
 	b.Write(prefix) // errors stay in b until Flush
 	b.Write(text)
-	for _, v := range ck.values {
+	for _, v := range slices.Concat(ck.values, ck.kept) {
 		encodeTensor(b, v)
 	}
 	if err := b.Flush(); err != nil {
@@ -183,16 +184,16 @@ func decodeCheckpoint(r io.ReaderAt, size int64) (*checkpoint, error) {
 	if err := ck.check(); err != nil {
 		return nil, err
 	}
-	if err := checkSizes(ck.Cells, body-length); err != nil {
+	if err := checkSizes(slices.Concat(ck.Cells, ck.Kept), body-length); err != nil {
 		return nil, err
 	}
 	values := bufio.NewReaderSize(io.NewSectionReader(r, int64(len(prefix))+length, body-length), 1<<16)
-	for _, c := range ck.Cells {
-		v, err := decodeTensor(values, c)
-		if err != nil {
-			return nil, fmt.Errorf("cell %s: %w", c.Name, err)
-		}
-		ck.values = append(ck.values, v)
+	var err error
+	if ck.values, err = decodeTensors(values, ck.Cells); err != nil {
+		return nil, err
+	}
+	if ck.kept, err = decodeTensors(values, ck.Kept); err != nil {
+		return nil, err
 	}
 	return ck, nil
 }
@@ -220,6 +221,8 @@ func (h *header) check() error {
 		return fmt.Errorf("its position is impossible: step %d, epoch %d, step %d of %d in the epoch", h.Step, h.Epoch, h.EpochStep, h.Steps)
 	case len(h.Names) != len(h.Sums):
 		return fmt.Errorf("it has %d sums for %d values", len(h.Sums), len(h.Names))
+	case h.KeptEpoch < 0 || h.KeptEpoch > h.Epoch || (h.KeptEpoch == 0) != (len(h.Kept) == 0):
+		return fmt.Errorf("it has %d tensors of the impossible epoch %d", len(h.Kept), h.KeptEpoch)
 	case len(h.History) != h.Epoch:
 		return fmt.Errorf("it has the values of %d epochs after %d epochs", len(h.History), h.Epoch)
 	}
@@ -263,6 +266,18 @@ func elementSize(dtype string) int {
 		return 1
 	}
 	return 0
+}
+
+func decodeTensors(r *bufio.Reader, cells []cellInfo) ([]*tensor.Tensor, error) {
+	var values []*tensor.Tensor
+	for _, c := range cells {
+		v, err := decodeTensor(r, c)
+		if err != nil {
+			return nil, fmt.Errorf("cell %s: %w", c.Name, err)
+		}
+		values = append(values, v)
+	}
+	return values, nil
 }
 
 func decodeTensor(r *bufio.Reader, c cellInfo) (*tensor.Tensor, error) {

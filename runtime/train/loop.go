@@ -13,12 +13,15 @@ import (
 	"github.com/nnc-lang/nnc/runtime/term"
 )
 
-// over reports whether no epoch is left to do: the limit or the target is reached.
+// over reports whether no epoch is left to do: the limit or the target is reached, or nothing gets better.
 func (r *run) over() (bool, error) {
 	if r.done.EpochStep > 0 {
 		return false, nil
 	}
 	if r.done.Epochs > 0 && r.done.Epoch >= r.done.Epochs {
+		return true, nil
+	}
+	if r.watch.exhausted(r.done.History) {
 		return true, nil
 	}
 	return r.target.reached(r.lastValues())
@@ -55,6 +58,7 @@ func (r *run) epoch(ctx context.Context, loader *data.Loader) error {
 			return err
 		}
 	}
+	r.plateaus = r.watch.plateaus(r.done.History)
 	r.showBar()
 	defer r.clearBar()
 	for r.done.EpochStep < r.done.Steps {
@@ -85,7 +89,9 @@ func (r *run) epoch(ctx context.Context, loader *data.Loader) error {
 		return err
 	}
 	r.clearBar()
-	r.endEpoch(values)
+	if err := r.endEpoch(values); err != nil {
+		return err
+	}
 	if r.saver.path != "" && (!r.saver.good || r.saver.steps > 0 || time.Since(r.saver.began) >= time.Second) {
 		// The file is there before the line is: who reads the line may stop the program.
 		if err := r.capturedInto(r.saver.write); err != nil {
@@ -158,7 +164,7 @@ func (r *run) oneStep(ctx context.Context, loader *data.Loader) (examples int, e
 
 // place is where the run stands, for the program.
 func (r *run) place() place {
-	at := place{seed: r.opt.Seed, step: r.done.Step, epoch: r.done.Epoch}
+	at := place{seed: r.opt.Seed, step: r.done.Step, epoch: r.done.Epoch, plateaus: r.plateaus}
 	if r.done.Epochs > 0 {
 		at.progress = float64(r.done.Step) / (float64(r.done.Epochs) * float64(r.done.Steps))
 	}
@@ -216,7 +222,7 @@ func (r *run) validate(ctx context.Context, values map[string]float64) error {
 }
 
 // endEpoch closes the epoch.
-func (r *run) endEpoch(values map[string]float64) {
+func (r *run) endEpoch(values map[string]float64) error {
 	saved := map[string]exact{}
 	for name, v := range values {
 		saved[name] = exact(v)
@@ -226,6 +232,7 @@ func (r *run) endEpoch(values map[string]float64) {
 	r.done.EpochStep = 0
 	r.done.Seconds = 0
 	r.sums = newMeans(r.t)
+	return r.keepBest()
 }
 
 // tellEpoch prints the line of the epoch that was closed.
@@ -288,7 +295,13 @@ func (r *run) capture() (*checkpoint, error) {
 	for i, sum := range r.sums.sums {
 		h.Sums[i] = exact(sum)
 	}
-	return capture(r.prog, h)
+	h.Kept, h.KeptEpoch = r.kept.cells, r.kept.epoch
+	ck, err := capture(r.prog, h)
+	if err != nil {
+		return nil, err
+	}
+	ck.kept = r.kept.values // which nobody changes
+	return ck, nil
 }
 
 // history returns the values of the epochs so far.

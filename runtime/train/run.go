@@ -60,6 +60,7 @@ type Result struct {
 	History []map[string]float64
 	Steps   int    // in all
 	Reached bool   // the target
+	Kept    int    // the epoch whose parameters and states were put back at the end; 0 if those of the last one stay
 	Weights string // the file they were saved to, or ""
 	// Earlier is true if the checkpoint belongs to a train further down the file: this one was over, and nothing was done.
 	Earlier bool
@@ -114,15 +115,19 @@ type run struct {
 	opt   Options
 	index int // of t in p
 
-	ds     *data.Dataset // nil for a train without data
+	ds     *data.Dataset         // nil for a train without data
 	steps  map[string]*batchFunc // by name: see plan.Train.StepFunc
 	target *target
+	watch  *watch // nil if there is nothing to watch
 	saver  *saver
 
-	done progress
-	sums *means          // of the epoch
-	bar  *term.Bar       // that is on the terminal; nil if there is none
-	told map[string]bool // broken examples that were mentioned
+	done     progress
+	kept     kept
+	resumed  bool
+	plateaus int             // before the epoch
+	sums     *means          // of the epoch
+	bar      *term.Bar       // that is on the terminal; nil if there is none
+	told     map[string]bool // broken examples that were mentioned
 }
 
 // prepare checks all that can be checked before the first step, so that nothing fails after hours.
@@ -160,6 +165,9 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 		return nil, errors.New("a train without data needs steps:, the steps of an epoch")
 	}
 	if err := r.target.check(r.valueNames(), r.validation() != nil); err != nil {
+		return nil, err
+	}
+	if r.watch, err = newWatch(t, r.valueNames(), r.validation() != nil); err != nil {
 		return nil, err
 	}
 	if err := r.checkWeights(); err != nil {
@@ -316,6 +324,10 @@ func (r *run) start() (over bool, err error) {
 	if err := ck.restore(r.prog); err != nil {
 		return false, fmt.Errorf("cannot resume from %s: %w", r.saver.path, err)
 	}
+	if err := r.resumeKept(ck); err != nil {
+		return false, fmt.Errorf("cannot resume from %s: %w", r.saver.path, err)
+	}
+	r.resumed = true
 	epochs := r.done.Epochs
 	r.done = ck.progress
 	r.done.Epochs = epochs
@@ -383,15 +395,28 @@ func (r *run) finish() (*Result, error) {
 	default:
 		r.printf("%s\n", r.target.missed(result.History))
 	}
+	if r.watch.exhausted(r.done.History) && (r.done.Epochs == 0 || r.done.Epoch < r.done.Epochs) {
+		r.printf("stopped after epoch %d: %s has not improved for %s\n", r.done.Epoch, r.watch.name, epochsText(r.watch.idle(r.done.History)))
+	}
+	if r.opt.KeepCheckpoint { // before the best weights are put back: with more epochs, a run goes on from the last ones
+		if err := r.capturedInto(r.saver.write); err != nil {
+			return nil, err
+		}
+	}
+	last, err := r.restoreBest()
+	if err != nil {
+		return nil, err
+	}
+	result.Kept = r.kept.epoch
 	if path := r.weightsPath(); path != "" {
 		if err := r.opt.Save(path); err != nil {
-			return nil, r.keepUnsaved(path, err)
+			return nil, r.keepUnsaved(path, last, err)
 		}
 		result.Weights = path
 		r.printf("weights saved to %s\n", path)
 	}
 	if r.opt.KeepCheckpoint {
-		return result, r.capturedInto(r.saver.write)
+		return result, nil
 	}
 	if err := r.saver.discard(); err != nil {
 		r.printf("warning: %v\n", err)
@@ -399,9 +424,13 @@ func (r *run) finish() (*Result, error) {
 	return result, nil
 }
 
-// keepUnsaved keeps the outcome of a run whose weights cannot be saved.
-func (r *run) keepUnsaved(path string, err error) error {
+// keepUnsaved keeps the outcome of a run whose weights cannot be saved: its last weights, from which more epochs can go on, and beside
+// them the best ones.
+func (r *run) keepUnsaved(path string, last kept, err error) error {
 	err = r.saveError(path, err)
+	if err := last.restore(r.prog); err != nil {
+		return err
+	}
 	if r.saver.path == "" || r.save() != nil {
 		return err
 	}
