@@ -44,6 +44,7 @@ func newUniverse() *scope {
 	add(&builtin{name: "split", call: split})
 	add(&builtin{name: "randint", call: needsShape, dims: drawInteger})
 	add(&builtin{name: "grad", call: gradient})
+	add(&builtin{name: "standardise", call: standardiseElsewhere})
 	add(&builtin{name: "repeat", call: repeat})
 	add(&builtin{name: "zeros", call: needsShape, dims: fill(0)})
 	add(&builtin{name: "ones", call: needsShape, dims: fill(1)})
@@ -661,6 +662,9 @@ func (f *frame) scaled(site *callSite, x *array, low value, scale func() value) 
 // function, not the line of the text: moving code about changes no result.
 func (f *frame) draw(site *callSite, op ir.Op, dims []ir.Affine) *array {
 	out := &array{dtype: tensor.F32, shape: dims, own: f.newAxes(dims)}
+	if f.formula != nil {
+		return f.drawExample(op, out)
+	}
 	place := f.place
 	if f.inst != nil {
 		place += " " + f.inst.path

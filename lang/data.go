@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -16,6 +15,7 @@ type dataset struct {
 	decl   *syntax.Data
 	plan   *plan.Data
 	mapped *syntax.Record // the map clause; may be nil
+	lets   []*syntax.Let  // which the map sees
 	scope  *scope
 }
 
@@ -35,7 +35,9 @@ func (d *dataset) raw(name string) plan.Field {
 func (d *dataset) fieldNames() []string {
 	var names []string
 	for _, f := range d.plan.Fields {
-		names = append(names, f.Name)
+		if !strings.Contains(f.Name, ".") { // others are lengths and the like, which no program can name
+			names = append(names, f.Name)
+		}
 	}
 	if d.mapped != nil {
 		for _, a := range d.mapped.Fields {
@@ -243,6 +245,11 @@ var dataSources = map[string]struct {
 		positional: "images",
 		read:       readIDX,
 	},
+	"csv":       {known: tableSettings, positional: "path", read: readCSV},
+	"tsv":       {known: tableSettings, positional: "path", read: readTSV},
+	"text":      {known: append([]string{"unit", "sequence", "top"}, fileSettings...), positional: "path", read: readText},
+	"wav":       {known: append([]string{"rate", "window", "frames", "label", "classes", "seed"}, fileSettings...), positional: "path", read: readWAV},
+	"synthetic": {known: []string{"train", "validation", "test", "seed"}, positional: "train", read: readSynthetic},
 }
 
 // maxSide bounds the sides of pictures, in pixels.
@@ -336,15 +343,23 @@ func (e *elaborator) dataset(decl *syntax.Data, s *scope) value {
 	f := &frame{elaborator: e, function: e.init, scope: newScope(s)}
 	d := &dataset{decl: decl, plan: &plan.Data{Name: decl.Name.Name}, scope: s}
 	set := f.readClauses(decl.Body, "data", []string{"source", "map", "batch", "shuffle", "split", "order", "augment", "sampling"}, func(st syntax.Stmt) {
-		f.unsupported(st, "statements in data")
+		if let, ok := st.(*syntax.Let); ok {
+			d.lets = append(d.lets, let)
+			return
+		}
+		f.unsupported(st, "such statements in data")
 	})
-	for _, later := range []string{"order", "augment", "sampling", "split"} {
-		if g := set.given[later]; g != nil && !(later == "split") {
+	for _, later := range []string{"augment", "sampling"} {
+		if g := set.given[later]; g != nil {
 			f.unsupported(g.name, "the setting `"+later+"`")
 		}
 	}
 	d.plan.Batch = set.integer("batch", 32, 1)
-	d.plan.Shuffle = set.truth("shuffle", true)
+	d.plan.Order = set.text("order", "", "streams", "lengths")
+	d.plan.Shuffle = set.truth("shuffle", d.plan.Order != "streams")
+	if d.plan.Order == "streams" && d.plan.Shuffle {
+		f.errorf(set.given["shuffle"].node.Span(), diag.InvalidValue, "data in the order of streams cannot be shuffled").Fix = "leave one of the two out"
+	}
 	source := set.given["source"]
 	if source == nil && set.wrong {
 		return poison{}
@@ -415,52 +430,4 @@ func (f *frame) readSource(n syntax.Expr, data *settings, d *plan.Data) bool {
 	}
 	kind.read(s, d)
 	return true
-}
-
-// fields binds the fields of a dataset in f's scope: parameters of the function with the map applied, made when they are first
-// used.
-func (f *frame) fields(d *dataset) {
-	base := *f
-	raw := map[string]*array{}
-	param := func(name string) value {
-		if a := raw[name]; a != nil {
-			return a
-		}
-		field := d.raw(name)
-		shape := []ir.Affine{f.batch.extent}
-		for _, n := range field.Shape {
-			shape = append(shape, ir.Int(n))
-		}
-		v := base.b.Param(name, ir.Type{DType: field.DType, Shape: shape})
-		raw[name] = base.arrayOf(v, []*axis{base.batch}).named(name, diag.Span{})
-		return raw[name]
-	}
-	old := newScope(d.scope)
-	for _, field := range d.plan.Fields {
-		old.set(field.Name, &deferred{find: func() value { return param(field.Name) }}, d.decl.Name.Span())
-		f.scope.set(field.Name, &deferred{find: func() value { return param(field.Name) }}, d.decl.Name.Span())
-	}
-	if d.mapped == nil {
-		return
-	}
-	for _, m := range d.mapped.Fields {
-		if m.Name == nil {
-			f.errorf(m.Span(), diag.InvalidValue, "each entry of `map` needs a name, as in { image: image / 255 }")
-			continue
-		}
-		f.scope.set(m.Name.Name, &deferred{find: func() value {
-			inner := base
-			inner.scope = newScope(old)
-			inner.inst = nil
-			v := inner.eval(m.Value)
-			if isPoison(v) {
-				return poison{}
-			}
-			a, ok := inner.asArray(m.Value, v, tensor.F32)
-			if !ok {
-				return poison{}
-			}
-			return inner.store(a).named(m.Name.Name, m.Span())
-		}}, m.Name.Span())
-	}
 }

@@ -74,6 +74,8 @@ type frame struct {
 	round    string  // rounds of enclosing repeats, part of the place of an instance
 	expect   *expect // the type that the context gives an expression, if any
 
+	formula *formula // the entry of data by formula that is being computed; nil elsewhere
+
 	user diag.Span // the innermost place in the user's own file
 }
 

@@ -399,7 +399,7 @@ func (n *names) data(d *syntax.Data) {
 			switch c.Name.Name {
 			case "source":
 				if call, ok := c.Value.(*syntax.Call); ok && known {
-					n.args(call.Args)
+					n.args(slices.DeleteFunc(slices.Clone(call.Args), isColumns))
 				}
 			case "map":
 				n.nested(func() {
@@ -426,18 +426,36 @@ func (n *names) fields(d *syntax.Data) (fields []*syntax.Ident, known bool) {
 			continue
 		}
 		if fn, ok := call.Fn.(*syntax.Name); ok {
-			for _, name := range sourceFields[fn.Name] {
+			names, fixed := sourceFields[fn.Name]
+			known = known || fixed
+			for _, name := range names {
 				fields = append(fields, &syntax.Ident{At: call.At, Name: name})
+			}
+			for _, a := range call.Args {
+				if r, ok := a.Value.(*syntax.Record); ok && isColumns(a) {
+					known = true
+					for _, column := range r.Fields {
+						if column.Name != nil {
+							fields = append(fields, column.Name)
+						}
+					}
+				}
 			}
 		}
 	}
-	return fields, fields != nil
+	return fields, known
 }
+
+// isColumns reports whether an argument of a source is a record of fields, whose values are kinds of columns.
+func isColumns(a *syntax.Arg) bool { return a.Name != nil && a.Name.Name == "columns" }
 
 // sourceFields are the fields of the sources whose fields do not depend on the files.
 var sourceFields = map[string][]string{
 	"image_folder": {"image", "label"},
 	"idx":          {"image", "label"},
+	"text":         {"text", "next"},
+	"wav":          {"sound", "label"},
+	"synthetic":    nil,
 }
 
 // mapFields lists what a data declaration's map gives.
@@ -509,7 +527,7 @@ func (n *names) train(t *syntax.Train) {
 }
 
 // trainWords are the run's own values, which statements and settings of a train may use.
-var trainWords = []string{"step", "epoch", "progress"}
+var trainWords = []string{"step", "epoch", "progress", "plateaus"}
 
 func (n *names) trainClause(t *syntax.Train, c *syntax.Clause) {
 	n.expr(c.Into)
@@ -524,6 +542,10 @@ func (n *names) trainClause(t *syntax.Train, c *syntax.Clause) {
 		n.metrics(c.Value)
 	case "until":
 		n.until(t, c)
+	case "keep":
+		if c.Best != nil { // else it is no value of an epoch, and an error
+			n.until(t, c)
+		}
 	default:
 		n.expr(c.Value)
 	}
@@ -543,7 +565,7 @@ func (n *names) metrics(e syntax.Expr) {
 	}
 }
 
-// until checks the condition that ends a train. It sees the loss and the metrics of an epoch, and nothing of a step.
+// until checks the condition that ends a train, or the value that tells which epoch was best. It sees the loss and the metrics of an epoch, and nothing of a step.
 func (n *names) until(t *syntax.Train, c *syntax.Clause) {
 	n.step = n.scope
 	defer func() { n.scope, n.step = n.step, nil }()
