@@ -8,6 +8,7 @@ import (
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/lang/syntax"
 )
@@ -229,7 +230,7 @@ func (t *trainer) count(f *frame, slot string) *array {
 	return f.apply(ir.OpToF32, f.readCell(c))
 }
 
-// apply runs an optimiser's body for one parameter. In its arguments step, epoch and progress are in scope; in its body also
+// apply runs an optimiser's body for one parameter. In its arguments step, epoch, progress and plateaus are in scope; in its body also
 // updates, the weight and its gradient.
 func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.Value, slot string, updates *array) {
 	decl := o.optimizer.decl
@@ -237,7 +238,7 @@ func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.
 	site.args = nil
 	args := f.with(newScope(f.scope))
 	args.inst = nil
-	for _, name := range []string{"step", "epoch"} {
+	for _, name := range []string{plan.ParamStep, plan.ParamEpoch, plan.ParamPlateaus} {
 		args.scope.set(name, &deferred{find: func() value { return f.apply(ir.OpToF32, scalarArray(f.scalarParam(name))) }}, diag.Span{})
 	}
 	for _, a := range o.site.args {

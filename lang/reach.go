@@ -228,13 +228,13 @@ func (n *names) named(k noun) []string {
 // elsewhere says where a word of the language or a field means something, if it does not here.
 func (n *names) elsewhere(name string) (message, fix string) {
 	if n.step != nil && n.step.find(name) != nil {
-		return "`" + name + "` belongs to a step, and `until` looks at the loss and the metrics of an epoch",
+		return "`" + name + "` belongs to a step, and `until` and `keep` look at the loss and the metrics of an epoch",
 			"make it a metric, as in metrics: { " + name + ": … }"
 	}
 	switch name {
 	case "batch":
 		return "`batch` is not a value: it can only be reduced over, as in mean[batch] x", ""
-	case "step", "epoch", "progress":
+	case "step", "epoch", "progress", "plateaus":
 		return "`" + name + "` is known only in a train", "pass it as an argument, as in adam(lr: rate(" + name + "))"
 	case "updates":
 		return "`updates` is known only in the body of an optimizer", ""

@@ -16,7 +16,7 @@ import (
 // trainClauses are the settings of a train block.
 var trainClauses = []string{
 	"loss", "optimizer", "over", "clip", "metrics", "epochs", "steps", "validate", "until", "save", "batch",
-	"load", "patience", "keep", "samples",
+	"load", "patience", "keep", "plateau", "samples",
 }
 
 // trainer elaborates one train declaration, once for a training step and once for evaluating.
@@ -88,6 +88,8 @@ func (e *elaborator) train(decl *syntax.Train) {
 		}
 	}
 	t.until(p, name+".until")
+	t.watch(f, p)
+	t.load(f, p)
 	e.plan.Trains = append(e.plan.Trains, p)
 }
 
@@ -180,10 +182,8 @@ func (t *trainer) findEvery(f *frame, p *plan.Train) {
 
 // readPlan reads the settings that are no arithmetic.
 func (t *trainer) readPlan(f *frame, p *plan.Train) {
-	for _, later := range []string{"load", "patience", "keep", "samples"} {
-		if g := t.set.given[later]; g != nil {
-			f.unsupported(g.name, "the setting `"+later+"`")
-		}
+	if g := t.set.given["samples"]; g != nil {
+		f.unsupported(g.name, "the setting `samples`")
 	}
 	if p.Data != nil {
 		p.Batch = t.set.integer("batch", p.Data.Batch, 1)
