@@ -53,6 +53,7 @@ var builtinDocs = map[string][2]string{
 	"i32":           {"i32(x)", "x as whole numbers, rounded towards zero"},
 	"stop_gradient": {"stop_gradient(x)", "x, a constant to gradients"},
 	"grad":          {"grad(e, x)", "the gradient of the number e with respect to x"},
+	"standardise":   {"standardise(x)", "in the map of data: a column of numbers less its mean, divided by its deviation, both of the training split"},
 
 	"reshape":   {"reshape(x, [2, 3])", "the same elements in row-major order under another shape"},
 	"elements":  {"elements(x), elements(s)", "how many elements a tensor or a shape has"},
