@@ -157,7 +157,8 @@ func signature(d syntax.Decl) string {
 	if body := bodyOf(d); body != nil && body.Span().Start > d.Span().Start {
 		text = text[:body.Span().Start-d.Span().Start]
 	}
-	return strings.Trim(strings.Join(strings.Fields(text), " "), " ={")
+	text = strings.Trim(strings.Join(strings.Fields(text), " "), " ={")
+	return strings.NewReplacer("( ", "(", " )", ")").Replace(text)
 }
 
 func bodyOf(d syntax.Decl) *syntax.Block {

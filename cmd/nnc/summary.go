@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/cost"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/runtime/term"
 )
@@ -20,7 +21,9 @@ type summaryCmd struct {
 
 // Help shows how the command is used.
 func (summaryCmd) Help() string {
-	return `Lists the layers as Keras's summary does, those within others indented.
+	return `Lists the layers as Keras's summary does, those within others indented, with what each computes and keeps for one example.
+
+FLOPs are scalar operations of a forward pass: a sum, a product and an exponential count as one each, a product of matrices as 2·M·N·K. Activations are the bytes of a layer's output. A length that is known only when the program runs counts as 1.
 
     nnc summary catdog.nn
     nnc summary catdog.nn --set image_size=150`
@@ -57,6 +60,11 @@ type modelSummary struct {
 	Layers    []layerSummary `json:"layers"`
 	Trainable int            `json:"trainable_params"`
 	Fixed     int            `json:"non_trainable_params"`
+	Flops     int            `json:"flops"`                 // for one example, forward
+	Bytes     int            `json:"param_bytes"`           // of all parameters
+	Kept      int            `json:"activation_bytes"`      // of inputs and outputs that no layer within makes, for one example
+	Slots     int            `json:"optimizer_bytes"`       // of the optimisers' states for these parameters
+	Lengths   bool           `json:"own_lengths,omitempty"` // counts are for a length of 1
 }
 
 // layerSummary is a layer, an input of the model, or a parameter that the model holds itself.
@@ -65,6 +73,8 @@ type layerSummary struct {
 	Kind   string   `json:"type"`
 	Output []string `json:"output"` // shapes
 	Params int      `json:"params"`
+	Flops  int      `json:"flops"`
+	Kept   int      `json:"activation_bytes"`
 	depth  int
 }
 
@@ -89,14 +99,31 @@ func summarize(p *plan.Program, m *plan.Model) *modelSummary {
 		return n
 	}
 	for _, in := range m.Inputs {
-		s.Layers = append(s.Layers, layerSummary{Name: in.Name, Kind: "input", Output: []string{shapeText(in.Shape)}})
+		s.Layers = append(s.Layers, layerSummary{Name: in.Name, Kind: "input", Output: []string{shapeText(in.Shape)}, Kept: s.bytesOf(in.Shape)})
 	}
-	for _, l := range m.Layers {
+	flops := cost.Flops(forward(p, m))
+	for i, l := range m.Layers {
 		row := layerSummary{Name: l.Path, Kind: l.Kind, Params: count(l.Params), depth: l.Depth}
 		for _, out := range l.Output {
 			row.Output = append(row.Output, shapeText(out))
+			row.Kept += s.bytesOf(out)
+		}
+		for _, scope := range []string{m.Name + "." + l.Path, l.Path} {
+			row.Flops += flops[scope]
+			delete(flops, scope)
+		}
+		s.Flops += row.Flops
+		if i+1 == len(m.Layers) || m.Layers[i+1].Depth <= l.Depth {
+			s.Kept += row.Kept
 		}
 		s.Layers = append(s.Layers, row)
+	}
+	between := 0
+	for _, n := range flops {
+		between += n
+	}
+	if s.Flops += between; between > 0 {
+		s.Layers = append(s.Layers, layerSummary{Name: "between layers", Kind: "operations", Flops: between})
 	}
 	for _, c := range p.Module.Cells {
 		inModel := len(p.Models) == 1 || strings.HasPrefix(c.Name, m.Name+".")
@@ -106,29 +133,75 @@ func summarize(p *plan.Program, m *plan.Model) *modelSummary {
 			})
 		}
 	}
+	for _, in := range m.Inputs {
+		s.Kept += s.bytesOf(in.Shape)
+	}
+	s.Bytes = elementBytes * (s.Trainable + s.Fixed)
+	for _, c := range p.Module.Cells {
+		if c.Kind == ir.Slot && ofSome(c.Name, counted) {
+			s.Slots += elementBytes * elementsOf(c)
+		}
+	}
 	return s
+}
+
+// elementBytes is the size of a number.
+const elementBytes = 4
+
+// bytesOf is the size of one example's tensor.
+func (s *modelSummary) bytesOf(dims []int) int {
+	n := elementBytes
+	for _, d := range dims {
+		if d < 0 {
+			s.Lengths = true
+			continue
+		}
+		n *= d
+	}
+	return n
+}
+
+// ofSome reports whether a slot's name, such as adam.dense.kernel.m, is that of the memory for one of these cells.
+func ofSome(slot string, cells map[string]bool) bool {
+	_, of, _ := strings.Cut(slot, ".")
+	if end := strings.LastIndexByte(of, '.'); end >= 0 {
+		return cells[of[:end]]
+	}
+	return false
+}
+
+// forward is the function that computes a model from its inputs.
+func forward(p *plan.Program, m *plan.Model) *ir.Func {
+	f := p.Module.Func(m.Predict)
+	for _, i := range f.Body {
+		if i.Op == ir.OpCall && len(f.Results) > 0 && slices.Contains(i.Results, f.Results[0]) {
+			return i.Call
+		}
+	}
+	return f
 }
 
 // print writes the table.
 func (s *modelSummary) print(w io.Writer) {
-	rows := [][3]string{{"Layer (type)", "Output Shape", "Param #"}}
+	rows := [][5]string{{"Layer (type)", "Output Shape", "Param #", "FLOPs", "Activations"}}
 	for _, l := range s.Layers {
-		rows = append(rows, [3]string{
+		rows = append(rows, [5]string{
 			strings.Repeat("  ", l.depth) + l.Name + " (" + l.Kind + ")", strings.Join(l.Output, ", "), term.Count(l.Params),
+			term.Count(l.Flops), term.Bytes(int64(l.Kept)),
 		})
 	}
-	var width [3]int
+	var width [5]int
 	for _, r := range rows {
 		for k, cell := range r {
 			width[k] = max(width[k], utf8.RuneCountInString(cell))
 		}
 	}
-	line := strings.Repeat("─", width[0]+width[1]+width[2]+4)
+	line := strings.Repeat("─", width[0]+width[1]+width[2]+width[3]+width[4]+8)
 	rule := func() { fmt.Fprintln(w, line) }
 	fmt.Fprintf(w, "Model: %s\n", s.Model)
 	rule()
 	for i, r := range rows {
-		fmt.Fprintf(w, "%-*s  %-*s  %*s\n", width[0], r[0], width[1], r[1], width[2], r[2])
+		fmt.Fprintf(w, "%-*s  %-*s  %*s  %*s  %*s\n", width[0], r[0], width[1], r[1], width[2], r[2], width[3], r[3], width[4], r[4])
 		if i == 0 {
 			rule()
 		}
@@ -140,6 +213,14 @@ func (s *modelSummary) print(w io.Writer) {
 	total("Total", s.Trainable+s.Fixed)
 	total("Trainable", s.Trainable)
 	total("Non-trainable", s.Fixed)
+	if s.Slots > 0 {
+		fmt.Fprintf(w, "Optimizer's memory: %s\n", term.Bytes(int64(s.Slots)))
+	}
+	of := "one example"
+	if s.Lengths {
+		of += " of length 1"
+	}
+	fmt.Fprintf(w, "For %s: %s FLOPs forward, %s of activations\n", of, term.Count(s.Flops), term.Bytes(int64(s.Kept)))
 }
 
 func dimsOf(c *ir.Cell) []int {
