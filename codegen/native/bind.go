@@ -34,7 +34,7 @@ type run struct {
 
 	points   int // flattened
 	perChunk int
-	splits   int // extent of the loop that partial results are split over
+	splits   int // extent of the loops that partial results are split over
 	perRound int
 	rounds   int
 	stride   int // bytes of one round's results
@@ -54,6 +54,8 @@ const (
 	longWork  = 1 << 20
 	maxChunks = 256
 	maxRounds = 64
+
+	maxPartials = 32 << 20 // bytes of all partial results of a launch
 )
 
 // maxElements bounds a tensor: kernels count lanes in 32 bits.
@@ -188,8 +190,8 @@ func (c *compiled) size(r *run, k *kernel, bind map[string]int, elems int, divid
 	if t.row >= 0 {
 		r.points *= t.sizes.eval(t.sizes.rowTiles(t.extents[t.row], t.rows), bind)
 	}
-	if t.split >= 0 {
-		r.splits = extents[t.split]
+	for _, l := range t.split {
+		r.splits *= extents[l]
 	}
 	cost := t.nodes
 	if t.v >= 0 {
@@ -203,13 +205,22 @@ func (c *compiled) size(r *run, k *kernel, bind map[string]int, elems int, divid
 	r.perChunk = (r.points + chunks - 1) / chunks
 	chunks = (r.points + r.perChunk - 1) / r.perChunk
 	r.perRound = r.splits
-	if divide && t.split >= 0 && chunks < 16 {
-		if rounds := min(maxRounds/chunks, r.splits, work/chunkWork/chunks); rounds > 1 {
-			if t.split == t.v { // whole vectors
+	if divide && len(t.split) > 0 {
+		rounds := 1
+		if chunks < 16 {
+			rounds = min(maxRounds/chunks, r.splits, work/chunkWork/chunks)
+		}
+		if t.row >= 0 && t.across && all/elems >= 1024 && elems*elemSize(t.result) <= maxPartials/8 {
+			// Each chunk goes over all that is reduced: in rounds, so that what the chunks share stays in a cache near by.
+			rounds = max(rounds, min(maxRounds, r.splits, all/elems/256, maxPartials/(elems*elemSize(t.result))))
+		}
+		if rounds > 1 {
+			lanes := t.split[0] == t.v
+			if lanes { // whole vectors
 				rounds = min(rounds, (r.splits+1023)/1024)
 			}
 			r.perRound = (r.splits + rounds - 1) / rounds
-			if t.split == t.v {
+			if lanes {
 				r.perRound = (r.perRound + 63) &^ 63
 			}
 			r.rounds = (r.splits + r.perRound - 1) / r.perRound

@@ -388,6 +388,9 @@ func (e *emitter) reducedLoops(k int, states []value.Value, body func([]value.Va
 	if k == len(e.reduced) {
 		return body(states)
 	}
+	if k == 0 && len(e.split) > 1 {
+		return e.splitLoops(states, body)
+	}
 	l := e.reduced[k]
 	lo, hi := e.loopRange(l)
 	return e.inner().loop(lo, hi, 1, true, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
@@ -399,8 +402,29 @@ func (e *emitter) reducedLoops(k int, states []value.Value, body func([]value.Va
 	})
 }
 
+// splitLoops writes the loops that partial results are split over as one, flattened.
+func (e *emitter) splitLoops(states []value.Value, body func([]value.Value) []value.Value) []value.Value {
+	outer := len(e.scopes)
+	return e.inner().loop(e.word(wordR0), e.word(wordR1), 1, true, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
+		for range e.split { // the levels of all of them are one
+			e.scopes = append(e.scopes, in)
+		}
+		rest := iv
+		for k := len(e.split) - 1; k > 0; k-- {
+			n := e.size(e.extents[e.split[k]])
+			e.at[e.split[k]] = in.blk.NewURem(rest, n)
+			rest = in.blk.NewUDiv(rest, n)
+		}
+		e.at[e.split[0]] = rest
+		out := e.reducedLoops(len(e.split), states, body)
+		e.scopes = e.scopes[:outer]
+		return out
+	})
+}
+
+// loopRange returns the range of a reduced loop.
 func (e *emitter) loopRange(l int) (lo, hi value.Value) {
-	if l == e.split {
+	if len(e.split) == 1 && l == e.split[0] {
 		return e.word(wordR0), e.word(wordR1)
 	}
 	return int64Const(0), e.size(e.extents[l])
@@ -417,7 +441,7 @@ func (e *emitter) reduceLanes() {
 	states = e.reducedLoops(0, states, func(states []value.Value) []value.Value {
 		lo, hi := e.loopRange(e.v)
 		count := e.extents[e.v]
-		if e.v == e.split {
+		if len(e.split) == 1 && e.v == e.split[0] {
 			count = nil
 		}
 		return e.reduceVectors(lo, hi, count, n, width, states)

@@ -111,12 +111,10 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 		}
 		switch in.Op {
 		case ir.OpNest:
-			k, err := l.kernel(in.Nest, in.Args)
-			if err != nil {
+			define(in.Result(), slot{place: inArena})
+			if err := l.nest(p, in.Nest, args, number[in.Result()], in.Loc); err != nil {
 				return nil, fmt.Errorf("%s%w", position(in.Loc), err)
 			}
-			define(in.Result(), slot{place: inArena})
-			p.launches = append(p.launches, launch{k, args, number[in.Result()], in.Loc, nestName(in.Nest), -1})
 		case ir.OpReshape:
 			define(in.Result(), slot{place: inAlias, index: args[0]})
 		case ir.OpConst:
@@ -196,15 +194,36 @@ func (l *lowering) working(d tensor.DType) tensor.DType {
 	return d
 }
 
-// kernel returns the kernel of a nest, which equal nests share.
-func (l *lowering) kernel(n *ir.Nest, args []*ir.Value) (*kernel, error) {
+// nest appends the launches that compute a nest.
+func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir.Loc) error {
+	name := nestName(n)
 	types := make([]ir.Type, len(args))
 	for k, a := range args {
-		types[k] = a.Type
+		types[k] = p.slots[a].typ
 	}
-	return l.kernelOf(n, types)
+	for _, step := range prepare(n, types) {
+		k, err := l.kernelOf(step.nest, step.types(types))
+		if err != nil {
+			return err
+		}
+		z := result
+		if step.temporary {
+			z = len(p.slots)
+			p.slots = append(p.slots, slot{typ: ir.Type{DType: step.nest.ResultDType(), Shape: step.nest.ResultShape()}, place: inArena})
+		}
+		from := make([]int, len(step.args))
+		for i, a := range step.args {
+			from[i] = args[a]
+		}
+		p.launches = append(p.launches, launch{k, from, z, loc, name, -1})
+		if step.temporary {
+			args, types = append(args[:len(args):len(args)], z), append(types[:len(types):len(types)], p.slots[z].typ)
+		}
+	}
+	return nil
 }
 
+// kernelOf returns the kernel of a nest, which equal nests share.
 func (l *lowering) kernelOf(n *ir.Nest, types []ir.Type) (*kernel, error) {
 	key := nestKey(n, types)
 	if k := l.byKey[key]; k != nil {
@@ -220,7 +239,7 @@ func (l *lowering) kernelOf(n *ir.Nest, types []ir.Type) (*kernel, error) {
 	k := &kernel{key: key, nest: t, name: fmt.Sprintf("k%d", len(l.kernels))}
 	l.byKey[key] = k
 	l.kernels = append(l.kernels, k)
-	if t.split >= 0 {
+	if len(t.split) > 0 {
 		if _, err := l.mergeKernel(t); err != nil {
 			return nil, err
 		}

@@ -32,7 +32,7 @@ type loopNest struct {
 	unroll  int // vectors in a round of the vector loop
 	row     int // the outer loop of which several rows are computed together, −1 for none: see tiling
 	rows    int // how many
-	split   int // the loop that partial results may be split over, −1 for none
+	split   []int // the loops, flattened, that partial results may be split over: the first reduced ones, or v
 
 	guards []guard
 	root   *node
@@ -79,7 +79,7 @@ func analyse(n *ir.Nest, operands []ir.Type, level Level) (*loopNest, error) {
 	}
 	t := &loopNest{
 		ir: n, combine: n.Combine, scatter: n.Write != nil, dtype: n.Body.DType, result: n.ResultDType(),
-		v: -1, split: -1, row: -1, lanes: level.Lanes, sizes: newSizes(),
+		v: -1, row: -1, lanes: level.Lanes, sizes: newSizes(),
 	}
 	c := &nestCompiler{loopNest: t, known: map[string]*node{}, memo: map[*ir.Expr]*node{}}
 	c.low = &forms{nest: n, sizes: t.sizes}
@@ -284,10 +284,12 @@ func (c *nestCompiler) order() {
 	arg := c.combine == ir.ArgMax || c.combine == ir.ArgMin
 	switch {
 	case c.combine == ir.Map || c.scatter || arg:
+	case len(c.reduced) > 1 && c.across:
+		c.split = c.reduced[:len(c.reduced)-1]
 	case len(c.reduced) > 0:
-		c.split = c.reduced[0]
+		c.split = c.reduced
 	case v >= 0 && !c.across:
-		c.split = v
+		c.split = []int{v}
 	}
 }
 
