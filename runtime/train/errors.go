@@ -75,7 +75,7 @@ func hint(err error, b *data.Batch, src data.Source, firstStep bool) string {
 	}
 	switch bad.Op {
 	case "log":
-		text = "a logarithm of 0: give the loss logits, not probabilities, or keep its operand above 0; else " + text
+		text = "a logarithm of 0 or of a negative number: give the loss logits, not probabilities, or keep its operand above 0; else " + text
 	case "div":
 		text = "a division by 0 or nearly 0: add a small number to the divisor; else " + text
 	case "sqrt":
