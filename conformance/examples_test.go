@@ -68,7 +68,7 @@ func settings(precision tensor.DType) []setting {
 	var out []setting
 	for i, b := range backends {
 		for k, disable := range without {
-			if i > 0 || k > 0 { // the first is what the others are compared with
+			if computes(b, precision) && (i > 0 || k > 0) { // the first is what the others are compared with
 				out = append(out, setting{backend: b, precision: precision, disable: disable})
 			}
 		}

@@ -32,6 +32,9 @@ var backends = []codegen.Backend{interp.Backend{}}
 // precisions are those that the goldens were computed in.
 var precisions = []tensor.DType{tensor.F32, tensor.F64}
 
+// computes reports whether a backend computes in a precision: machine code is made for single precision only.
+func computes(b codegen.Backend, p tensor.DType) bool { return p == tensor.F32 || b.Name() != "native" }
+
 // setting is one way to compile a program.
 type setting struct {
 	backend   codegen.Backend
@@ -52,6 +55,9 @@ func (s setting) String() string {
 func onEach(t *testing.T, test func(t *testing.T, s setting)) {
 	for _, b := range backends {
 		for _, p := range precisions {
+			if !computes(b, p) {
+				continue
+			}
 			s := setting{backend: b, precision: p}
 			t.Run(s.String(), func(t *testing.T) { test(t, s) })
 		}
@@ -112,12 +118,6 @@ func (c *compiled) init(t *testing.T, seed int32) {
 	if err := train.Init(c.Program, c.plan, seed); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// compileExample compiles an example of the project.
-func compileExample(t *testing.T, path string, options lang.Options, s setting) *compiled {
-	t.Helper()
-	return compile(t, source(t, filepath.Join("..", "examples", path)), options, s)
 }
 
 // source reads a program's text.
