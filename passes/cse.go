@@ -9,7 +9,8 @@ import (
 )
 
 // cse merges equal instructions: the same op of the same operands, with the same nest or constant. Reads of a cell are
-// equal if it is not written between them. Of equal yields of a scan, the first is used. The names of loop indices do not matter, and the first instruction's place is kept.
+// equal if it is not written between them. Of equal yields of a scan, the first is used. What a gradient
+// is taken by stays apart, except reads of a cell. The names of loop indices do not matter, and the first instruction's place is kept.
 //
 // Source: value numbering, Cocke and Schwartz 1970; on SSA form over one straight line it needs no dominators.
 func cse(m *ir.Module) error {
@@ -21,7 +22,7 @@ func cse(m *ir.Module) error {
 			args  int
 		}
 		seen := map[key][]*ir.Instr{}
-		values := substitution{}
+		values, variables := substitution{}, variablesOf(f)
 		f.Body = slices.DeleteFunc(f.Body, func(in *ir.Instr) bool {
 			values.args(in)
 			if in.Nest != nil {
@@ -37,6 +38,9 @@ func cse(m *ir.Module) error {
 			case ir.OpNest, ir.OpReshape, ir.OpConst, ir.OpRead, ir.OpGrad:
 			default:
 				return false
+			}
+			if in.Op != ir.OpRead && slices.ContainsFunc(in.Results, func(v *ir.Value) bool { return variables[v] }) {
+				return false // it differs from what has the same value for a gradient
 			}
 			k := key{op: in.Op, cell: in.Cell, args: len(in.Args)}
 			if k.args > 0 {

@@ -39,6 +39,7 @@ func hoistFrom(in *ir.Instr) []*ir.Instr {
 		outside[p] = in.Args[unchanged+i]
 	}
 	written := effectsOf(in).writes
+	variables := variablesOf(&f)          // what depends on them is differentiated here
 	constant := map[*ir.Value]*ir.Instr{} // instructions that depend on nothing
 	var moved []*ir.Instr
 	var move func(c *ir.Instr)
@@ -52,11 +53,11 @@ func hoistFrom(in *ir.Instr) []*ir.Instr {
 	}
 	kept := make([]*ir.Instr, 0, len(f.Body))
 	for _, c := range f.Body {
-		varies, depends := false, c.Op == ir.OpRead
+		varies, depends := slices.ContainsFunc(c.Results, func(v *ir.Value) bool { return variables[v] }), c.Op == ir.OpRead
 		for _, a := range c.Args {
 			_, invariant := outside[a]
 			depends = depends || invariant && constant[a] == nil // a copied constant is still one
-			varies = varies || !invariant && constant[a] == nil
+			varies = varies || !invariant && constant[a] == nil || variables[a]
 		}
 		switch {
 		case varies, c.Op == ir.OpRead && written[c.Cell], c.Op == ir.OpWrite, c.Op == ir.OpCall, c.Op == ir.OpGrad, len(effectsOf(c).writes) > 0:

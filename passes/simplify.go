@@ -15,11 +15,13 @@ import (
 //   - factors that do not depend on reduced indices leave a sum of products of two reads, so that it is a contraction;
 //   - reshapes of reshapes are one, and reshapes and maps that copy their operand are the operand.
 //
+// A value that a gradient is taken by is none of these: it is a variable there, whatever it is made of.
+//
 // Source: the rules are those of common term rewriting; none is sensitive to the order of the others but through the order of
 // instructions, which is followed.
 func simplify(m *ir.Module) error {
 	return eachFunc(m, func(f *ir.Func) error {
-		values := substitution{}
+		values, variables := substitution{}, variablesOf(f)
 		var body []*ir.Instr
 		for _, in := range f.Body {
 			values.args(in)
@@ -27,17 +29,17 @@ func simplify(m *ir.Module) error {
 			switch in.Op {
 			case ir.OpReshape:
 				from := in.Args[0]
-				if from.Def != nil && from.Def.Op == ir.OpReshape {
+				if from.Def != nil && from.Def.Op == ir.OpReshape && !variables[from] {
 					from = from.Def.Args[0]
 					in.Args = []*ir.Value{from}
 				}
-				if from.Type.Equal(in.Result().Type) {
+				if from.Type.Equal(in.Result().Type) && !variables[in.Result()] {
 					values[in.Result()] = from
 				}
 			case ir.OpNest:
-				in.Nest = simplifyNest(in.Nest, in.Args)
+				in.Nest = simplifyNest(in.Nest, in.Args, variables)
 				in.Nest, in.Args = compact(in.Nest, in.Args)
-				if isCopy(in) {
+				if isCopy(in) && !variables[in.Result()] {
 					values[in.Result()] = in.Args[0]
 					continue
 				}
@@ -52,7 +54,7 @@ func simplify(m *ir.Module) error {
 	})
 }
 
-func simplifyNest(n *ir.Nest, args []*ir.Value) *ir.Nest {
+func simplifyNest(n *ir.Nest, args []*ir.Value, variables map[*ir.Value]bool) *ir.Nest {
 	n = dropUnitLoops(tidyNest(n))
 	n.Guards = openGuards(n) // n is a copy since tidyNest
 	n.Body = fold(n.Body.Rewrite(func(e *ir.Expr) *ir.Expr {
@@ -61,7 +63,7 @@ func simplifyNest(n *ir.Nest, args []*ir.Value) *ir.Nest {
 		}
 		shape := args[e.Read.Operand].Type.Shape
 		outside := e.Read.Guarded && !inside(e.Read, shape, n.Extent)
-		if v, ok := uniform(args[e.Read.Operand]); ok && (!outside || e.Read.Else == v) {
+		if v, ok := uniform(args[e.Read.Operand], variables); ok && (!outside || e.Read.Else == v) {
 			return ir.Const(e.DType, v)
 		}
 		if e.Read.Guarded && !outside {
@@ -102,10 +104,23 @@ func multiplyUnused(n *ir.Nest) *ir.Nest {
 	return dropUnitLoops(&used)
 }
 
+// variablesOf lists the values that f takes gradients by.
+func variablesOf(f *ir.Func) map[*ir.Value]bool {
+	variables := map[*ir.Value]bool{}
+	for _, in := range f.Body {
+		if in.Op == ir.OpGrad {
+			for _, x := range in.Args[1:] {
+				variables[x] = true
+			}
+		}
+	}
+	return variables
+}
+
 // uniform reports whether every element of v is the same number that is known now, and which.
-func uniform(v *ir.Value) (float64, bool) {
+func uniform(v *ir.Value, variables map[*ir.Value]bool) (float64, bool) {
 	switch {
-	case v.Def == nil:
+	case v.Def == nil, variables[v]:
 		return 0, false
 	case v.Def.Op == ir.OpNest:
 		n := v.Def.Nest
@@ -114,7 +129,7 @@ func uniform(v *ir.Value) (float64, bool) {
 		}
 		return n.Body.IsConst()
 	case v.Def.Op == ir.OpReshape:
-		return uniform(v.Def.Args[0])
+		return uniform(v.Def.Args[0], variables)
 	case v.Def.Op == ir.OpConst:
 		data := v.Def.Data
 		if data.Len() == 0 || data.DType == tensor.F64 {
