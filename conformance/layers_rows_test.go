@@ -2,113 +2,25 @@ package conformance
 
 // notYet lists the cases that the library does not cover yet, and why.
 var notYet = map[string]string{
-	"dense_linear":                 "the library lacks it",
-	"dense_relu":                   "the library lacks it",
-	"dense_nobias_tanh":            "the library lacks it",
-	"dense_3d_softmax":             "the library lacks it",
-	"conv1d_valid":                 "the library lacks it",
-	"conv1d_same_stride2":          "the library lacks it",
-	"conv1d_causal_dil2":           "the library lacks it",
-	"conv2d_valid":                 "the library lacks it",
-	"conv2d_same":                  "the library lacks it",
-	"conv2d_same_stride2":          "the library lacks it",
-	"conv2d_valid_stride23":        "the library lacks it",
-	"conv2d_dilation2":             "the library lacks it",
-	"conv2d_groups2":               "the library lacks it",
-	"conv2d_1x1_nobias":            "the library lacks it",
-	"conv3d_valid":                 "the library lacks it",
-	"depthwise_conv2d":             "the library lacks it",
-	"depthwise_conv2d_same_s2":     "the library lacks it",
-	"separable_conv2d":             "the library lacks it",
-	"conv2d_transpose_valid_s2":    "the library lacks it",
-	"conv2d_transpose_same_s2":     "the library lacks it",
-	"conv2d_transpose_same_s1":     "the library lacks it",
-	"conv1d_transpose_s2":          "the library lacks it",
-	"maxpool2d":                    "the library lacks it",
-	"maxpool2d_same_k3s2":          "the library lacks it",
-	"maxpool1d":                    "the library lacks it",
-	"avgpool2d":                    "the library lacks it",
-	"avgpool2d_same_k3s2":          "the library lacks it",
-	"avgpool1d":                    "the library lacks it",
-	"globalavgpool2d":              "the library lacks it",
-	"globalmaxpool2d":              "the library lacks it",
-	"globalavgpool1d":              "the library lacks it",
-	"upsampling2d_nearest":         "the library lacks it",
-	"upsampling2d_bilinear":        "the library lacks it",
-	"zeropadding2d":                "the library lacks it",
-	"cropping2d":                   "the library lacks it",
-	"batchnorm_train":              "the library lacks it",
-	"batchnorm_infer":              "the library lacks it",
-	"batchnorm2d_train":            "the library lacks it",
-	"batchnorm2d_nocenter_infer":   "the library lacks it",
-	"layernorm":                    "the library lacks it",
-	"layernorm_axis12":             "the library lacks it",
-	"groupnorm":                    "the library lacks it",
-	"rmsnorm":                      "the library lacks it",
-	"unitnorm":                     "the library lacks it",
-	"dropout_rate0_train":          "the library lacks it",
-	"dropout_half_infer":           "the library lacks it",
-	"embedding":                    "the library lacks it",
-	"simplernn_last":               "the recurrent layers are being written",
-	"simplernn_seq":                "the recurrent layers are being written",
-	"simplernn_relu_backwards":     "the recurrent layers are being written",
-	"lstm_last":                    "the recurrent layers are being written",
-	"lstm_seq":                     "the recurrent layers are being written",
-	"lstm_state":                   "the recurrent layers are being written",
-	"gru_reset_after_last":         "the recurrent layers are being written",
-	"gru_reset_after_seq":          "the recurrent layers are being written",
-	"gru_reset_before_seq":         "the recurrent layers are being written",
-	"bidirectional_lstm":           "the recurrent layers are being written",
-	"timedistributed_dense":        "the recurrent layers are being written",
-	"mha_self_causal":              "the library lacks it",
-	"mha_cross":                    "the library lacks it",
-	"gqa_causal":                   "the library lacks it",
-	"attention_dot":                "the library lacks it",
-	"merge_add":                    "the library lacks it",
-	"merge_subtract":               "the library lacks it",
-	"merge_multiply":               "the library lacks it",
-	"merge_average":                "the library lacks it",
-	"merge_maximum":                "the library lacks it",
-	"merge_minimum":                "the library lacks it",
-	"merge_concat_last":            "the library lacks it",
-	"merge_concat_axis1":           "the library lacks it",
-	"merge_dot":                    "the library lacks it",
-	"flatten":                      "the library lacks it",
-	"reshape":                      "the library lacks it",
-	"permute":                      "the library lacks it",
-	"repeatvector":                 "the library lacks it",
-	"block_residual_add":           "the library lacks it",
-	"opt_adam_ema":                 "the library lacks it",
-	"opt_adam_grad_accum3":         "the library lacks it",
-	"pt_linear":                    "the library lacks it",
-	"pt_conv2d":                    "the library lacks it",
-	"pt_conv2d_groups_dil":         "the library lacks it",
-	"pt_conv2d_depthwise":          "the library lacks it",
-	"pt_conv1d":                    "the library lacks it",
-	"pt_convtranspose2d":           "the library lacks it",
-	"pt_convtranspose2d_groups":    "the library lacks it",
-	"pt_batchnorm2d_train":         "the library lacks it",
-	"pt_batchnorm2d_eval":          "the library lacks it",
-	"pt_batchnorm1d_train":         "the library lacks it",
-	"pt_layernorm":                 "the library lacks it",
-	"pt_groupnorm":                 "the library lacks it",
-	"pt_instancenorm":              "the library lacks it",
-	"pt_rmsnorm":                   "the library lacks it",
-	"pt_embedding_padidx":          "the library lacks it",
-	"pt_rnn_tanh":                  "the recurrent layers are being written",
-	"pt_lstm_2layer":               "the recurrent layers are being written",
-	"pt_lstm_bidir_batchfirst":     "the recurrent layers are being written",
-	"pt_gru":                       "the recurrent layers are being written",
-	"pt_mha_causal":                "the library lacks it",
-	"pt_transformer_encoder_layer": "the library lacks it",
-	"pt_maxpool_ceil":              "the library lacks it",
-	"pt_avgpool_nopad_count":       "the library lacks it",
-	"pt_avgpool_pad_count":         "the library lacks it",
-	"pt_adaptive_avgpool":          "the library lacks it",
-	"pt_upsample_bilinear":         "the library lacks it",
-	"pt_pixelshuffle":              "the library lacks it",
-	"pt_opt_adam_clip_grad_norm":   "the library lacks it",
-	"pt_sched_onecycle":            "the library lacks it",
+	"simplernn_last":             "the recurrent layers are being written",
+	"simplernn_seq":              "the recurrent layers are being written",
+	"simplernn_relu_backwards":   "the recurrent layers are being written",
+	"lstm_last":                  "the recurrent layers are being written",
+	"lstm_seq":                   "the recurrent layers are being written",
+	"lstm_state":                 "the recurrent layers are being written",
+	"gru_reset_after_last":       "the recurrent layers are being written",
+	"gru_reset_after_seq":        "the recurrent layers are being written",
+	"gru_reset_before_seq":       "the recurrent layers are being written",
+	"bidirectional_lstm":         "the recurrent layers are being written",
+	"timedistributed_dense":      "the recurrent layers are being written",
+	"opt_adam_ema":               "the library lacks it",
+	"opt_adam_grad_accum3":       "the library lacks it",
+	"pt_rnn_tanh":                "the recurrent layers are being written",
+	"pt_lstm_2layer":             "the recurrent layers are being written",
+	"pt_lstm_bidir_batchfirst":   "the recurrent layers are being written",
+	"pt_gru":                     "the recurrent layers are being written",
+	"pt_opt_adam_clip_grad_norm": "the library lacks it",
+	"pt_sched_onecycle":          "the library lacks it",
 }
 
 var activationRows = []libraryRow{
@@ -148,11 +60,6 @@ var activationRows = []libraryRow{
 	{name: "pt_act_mish", body: "mish(x)"},
 	{name: "pt_act_prelu", body: "x |> PReLU()", layout: "weight=alpha"},
 }
-
-var (
-	layerRows     []libraryRow
-	attentionRows []libraryRow
-)
 
 var lossRows = []libraryRow{
 	{name: "loss_mse", body: "mse(y_pred, y_true)"},
@@ -296,4 +203,158 @@ var optimizerRows = []libraryRow{
 		body: "sgd(lr: exponential_decay(step, initial_learning_rate: 0.1, decay_steps: 3, decay_rate: 0.5, staircase: true))",
 	},
 	{name: "pt_sched_linear_warmup", body: "sgd(lr: linear_warmup(step, learning_rate: 0.1, total_steps: 5, start_factor: 0.1))"},
+}
+
+var layerRows = []libraryRow{
+	{name: "dense_linear", body: "x |> Dense(3)"},
+	{name: "dense_relu", body: "x |> Dense(7, relu)"},
+	{name: "dense_nobias_tanh", body: "x |> Dense(4, tanh, use_bias: false)"},
+	{name: "dense_3d_softmax", body: "x |> Dense(4, softmax)"},
+	{name: "conv1d_valid", body: "x |> Conv1D(4, 3)"},
+	{name: "conv1d_same_stride2", body: `x |> Conv1D(4, 4, strides: 2, padding: "same")`},
+	{name: "conv1d_causal_dil2", body: `x |> Conv1D(3, 3, relu, padding: "causal", dilation: 2)`},
+	{name: "conv2d_valid", body: "x |> Conv2D(5, 3, relu)"},
+	{name: "conv2d_same", body: `x |> Conv2D(6, 3, width: 5, padding: "same")`},
+	{name: "conv2d_same_stride2", body: `x |> Conv2D(4, 3, strides: 2, padding: "same")`},
+	{name: "conv2d_valid_stride23", body: "x |> Conv2D(3, 2, width: 4, strides: 2, stride_width: 3)"},
+	{name: "conv2d_dilation2", body: `x |> Conv2D(3, 3, dilation: 2, padding: "same")`},
+	{name: "conv2d_groups2", body: `x |> Conv2D(6, 3, groups: 2, padding: "same")`},
+	{name: "conv2d_1x1_nobias", body: "x |> Conv2D(4, 1, use_bias: false)"},
+	{name: "conv3d_valid", body: "x |> Conv3D(3, 2, stride_height: 2)"},
+	{name: "depthwise_conv2d", body: "x |> DepthwiseConv2D(3, depth_multiplier: 2)"},
+	{name: "depthwise_conv2d_same_s2", body: `x |> DepthwiseConv2D(3, strides: 2, padding: "same")`},
+	{name: "separable_conv2d", body: `x |> SeparableConv2D(5, 3, padding: "same")`},
+	{name: "conv2d_transpose_valid_s2", body: "x |> Conv2DTranspose(2, 3, strides: 2)"},
+	{name: "conv2d_transpose_same_s2", body: `x |> Conv2DTranspose(4, 4, relu, strides: 2, padding: "same")`},
+	{name: "conv2d_transpose_same_s1", body: `x |> Conv2DTranspose(3, 3, padding: "same")`},
+	{name: "conv1d_transpose_s2", body: "x |> Conv1DTranspose(2, 3, strides: 2)"},
+	{name: "maxpool2d", body: "x |> MaxPool2D()"},
+	{name: "maxpool2d_same_k3s2", body: `x |> MaxPool2D(3, strides: 2, padding: "same")`},
+	{name: "maxpool1d", body: "x |> MaxPool1D(3, strides: 2)"},
+	{name: "avgpool2d", body: "x |> AvgPool2D()"},
+	{name: "avgpool2d_same_k3s2", body: `x |> AvgPool2D(3, strides: 2, padding: "same")`},
+	{name: "avgpool1d", body: "x |> AvgPool1D()"},
+	{name: "globalavgpool2d", body: "x |> GlobalAvgPool2D()"},
+	{name: "globalmaxpool2d", body: "x |> GlobalMaxPool2D(keepdims: true)"},
+	{name: "globalavgpool1d", body: "x |> GlobalAvgPool1D()"},
+	{name: "upsampling2d_nearest", body: "x |> UpSampling2D(2, width: 3)"},
+	{
+		name: "upsampling2d_bilinear", body: `x |> UpSampling2D(interpolation: "bilinear")`,
+		f64: tolerance{2e-7, 2e-7}, // TensorFlow resizes in single precision
+	},
+	{name: "zeropadding2d", body: "x |> ZeroPadding2D(top: 1, bottom: 2, left: 0, right: 3)"},
+	{name: "cropping2d", body: "x |> Cropping2D(top: 1, bottom: 2, left: 0, right: 3)"},
+	{name: "batchnorm_train", body: "x |> BatchNorm()"},
+	{name: "batchnorm_infer", body: "x |> BatchNorm()"},
+	{name: "batchnorm2d_train", body: "x |> BatchNorm(momentum: 0.9, eps: 1e-5)"},
+	{name: "batchnorm2d_nocenter_infer", body: "x |> BatchNorm(center: false)"},
+	{name: "layernorm", body: "x |> LayerNorm()"},
+	{name: "layernorm_axis12", body: "x |> LayerNorm(eps: 1e-6, whole: true)"},
+	{name: "groupnorm", body: "x |> GroupNorm(3)"},
+	{name: "rmsnorm", body: "x |> RMSNorm()"},
+	{name: "unitnorm", body: "x |> UnitNorm()"},
+	{name: "dropout_rate0_train", body: "x |> Dropout(0)"},
+	{name: "dropout_half_infer", body: "x |> Dropout(0.5)"},
+	{name: "embedding", body: "x |> Embedding(11, 4)"},
+	{name: "merge_add", body: "x0 + x1"},
+	{name: "merge_subtract", body: "x0 - x1"},
+	{name: "merge_multiply", body: "x0 * x1"},
+	{name: "merge_average", body: "(x0 + x1) / 2"},
+	{name: "merge_maximum", body: "max(x0, x1)"},
+	{name: "merge_minimum", body: "min(x0, x1)"},
+	{name: "merge_concat_last", body: "concat(x0, x1)"},
+	{name: "merge_concat_axis1", body: "append(x0, x1)"},
+	{name: "merge_dot", body: "x0 @ x1"},
+	{name: "flatten", body: "x |> Flatten()"},
+	{name: "reshape", body: "x |> Reshape([2, 6])"},
+	{name: "permute", body: "transpose(x)"},
+	{name: "repeatvector", body: "x |> RepeatVector(4)"},
+	{
+		name: "block_residual_add", body: `
+    let c1 = Conv2D(4, 3, relu, padding: "same")
+    let c2 = Conv2D(4, 3, padding: "same")
+    relu(x + c2(c1(x)))`,
+	},
+
+	{name: "pt_linear", body: "x |> Dense(3)", layout: "weight=kernel:10"},
+	{name: "pt_conv2d", body: "x |> ZeroPadding2D() |> Conv2D(4, 3, strides: 2)", layout: "x:0231 y:0231 weight=kernel:2310"},
+	{
+		name: "pt_conv2d_groups_dil", body: "x |> ZeroPadding2D(2) |> Conv2D(6, 3, groups: 2, dilation: 2)",
+		layout: "x:0231 y:0231 weight=kernel:2310",
+	},
+	{name: "pt_conv2d_depthwise", body: "x |> Conv2D(8, 3, groups: 4, use_bias: false)", layout: "x:0231 y:0231 weight=kernel:2310"},
+	{name: "pt_conv1d", body: "x |> ZeroPadding1D() |> Conv1D(5, 4, strides: 2)", layout: "x:021 y:021 weight=kernel:210"},
+	{
+		name: "pt_convtranspose2d", body: "x |> Conv2DTranspose(3, 3, strides: 2) |> Cropping2D(top: 1, left: 1)",
+		layout: "x:0231 y:0231 weight=kernel:2310",
+	},
+	{
+		name: "pt_convtranspose2d_groups", body: "x |> Conv2DTranspose(6, 4, strides: 2, groups: 2) |> Cropping2D(1)",
+		layout: "x:0231 y:0231 weight=kernel:2310",
+	},
+	{
+		name: "pt_batchnorm2d_train", body: "x |> BatchNorm(momentum: 0.9, eps: 1e-5, unbiased: true)",
+		layout: "x:0231 y:0231 weight=gamma bias=beta running_mean=moving_mean running_var=moving_variance",
+	},
+	{
+		name: "pt_batchnorm2d_eval", body: "x |> BatchNorm(eps: 1e-5)",
+		layout: "x:0231 y:0231 weight=gamma bias=beta running_mean=moving_mean running_var=moving_variance",
+	},
+	{
+		name: "pt_batchnorm1d_train", body: "x |> BatchNorm(momentum: 0.8, eps: 1e-5, unbiased: true)",
+		layout: "weight=gamma bias=beta running_mean=moving_mean running_var=moving_variance",
+	},
+	{name: "pt_layernorm", body: "x |> LayerNorm(1e-5)", layout: "weight=gamma bias=beta"},
+	{name: "pt_groupnorm", body: "x |> GroupNorm(3, eps: 1e-5)", layout: "x:0231 y:0231 weight=gamma bias=beta"},
+	{name: "pt_instancenorm", body: "x |> InstanceNorm(affine: true)", layout: "x:0231 y:0231 weight=gamma bias=beta"},
+	{name: "pt_rmsnorm", body: "x |> RMSNorm(1e-6)", layout: "weight=scale"},
+	{name: "pt_embedding_padidx", body: "x |> Embedding(9, 4, padding_index: 0)", layout: "weight=embeddings"},
+	{name: "pt_maxpool_ceil", body: "max_windows(x, 5, 5, 3, 3, 2, 2, top: 1, left: 1)", layout: "x:0231 y:0231"},
+	{name: "pt_avgpool_nopad_count", body: "mean_windows(x, 4, 4, 3, 3, 2, 2, top: 1, left: 1)", layout: "x:0231 y:0231"},
+	{name: "pt_avgpool_pad_count", body: "x |> ZeroPadding2D() |> AvgPool2D(3, strides: 2)", layout: "x:0231 y:0231"},
+	{name: "pt_adaptive_avgpool", body: "x |> AdaptiveAvgPool2D(3, 4)", layout: "x:0231 y:0231"},
+	{name: "pt_upsample_bilinear", body: `x |> UpSampling2D(2, "bilinear", align_corners: true)`, layout: "x:0231 y:0231"},
+	{name: "pt_pixelshuffle", body: "x |> PixelShuffle(2)", layout: "x:0231 y:0231"},
+}
+
+// packedAttention is PyTorch's layer, whose parameters for queries, keys and values are one matrix.
+const packedAttention = `
+layer PackedAttention(heads: int, causal: bool = false)(x: f32[t, d]) {
+    param in_proj_weight: f32[3*d, d] = zeros
+    param in_proj_bias: f32[3*d] = zeros
+    let out_proj = Dense(d)
+    let (q, k, v) = split(x @ transpose(in_proj_weight) + in_proj_bias, 3)
+    let weights = attention_weights(
+        reshape(q, [t, heads, d / heads]), reshape(k, [t, heads, d / heads]), 1 / sqrt(d / heads), causal
+    )
+    (y: out_proj(reshape(attend(weights, reshape(v, [t, heads, d / heads])), [t, d])), weights: weights)
+}`
+
+var attentionRows = []libraryRow{
+	{
+		name: "mha_self_causal", body: "MultiHeadAttention(2, 4, causal: true)(query, value)",
+		layout: "query/kernel=query.kernel query/bias=query.bias",
+	},
+	{name: "mha_cross", body: "MultiHeadAttention(3, 4, value_dim: 5)(query, value)"},
+	{name: "gqa_causal", body: "GroupQueryAttention(4, 4, 2, causal: true)(query, value)"},
+	{name: "attention_dot", body: "Attention()(query, value)"},
+	{
+		name: "pt_mha_causal", extra: packedAttention, body: `
+    let a = PackedAttention(2, causal: true)
+    a(x)`,
+		layout: "out_proj.weight=out_proj.kernel:10",
+	},
+	{
+		name: "pt_transformer_encoder_layer", extra: packedAttention, body: `
+    let self_attn = PackedAttention(2)
+    let norm1 = LayerNorm(1e-5)
+    let norm2 = LayerNorm(1e-5)
+    let linear1 = Dense(16, gelu)
+    let linear2 = Dense(8)
+    let a = self_attn(norm1(x))
+    let b = x + a.y
+    b + linear2(linear1(norm2(b)))`,
+		layout: "self_attn.out_proj.weight=out_proj.kernel:10 linear1.weight=linear1.kernel:10 linear2.weight=linear2.kernel:10 " +
+			"norm1.weight=norm1.gamma norm1.bias=norm1.beta norm2.weight=norm2.gamma norm2.bias=norm2.beta",
+	},
 }
