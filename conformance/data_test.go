@@ -403,6 +403,7 @@ func TestDataDeclarationErrors(t *testing.T) {
 func TestStandardiseErrors(t *testing.T) {
 	for _, c := range []struct{ entry, want string }{
 		{"x: standardise(2 * x)", "standardise is given a field as the source has it"},
+		{"x: standardise(z)", "there is no `z` here"},
 		{"k: standardise(k)", "standardise is for columns of numbers, and k is none"},
 	} {
 		_, list := compileWithData(t, `data D {

@@ -373,6 +373,7 @@ func TestLoaderRefuses(t *testing.T) {
 		{"workers", "prefetch 0, workers -1: neither can be negative", 1, Options{Batch: 1, Workers: -1}},
 		{"other data", "the position was saved when the data had 10 examples; now it has 11: restore the data or start anew", 11, Options{Batch: 4, Seed: 5, Shuffle: true, Start: at}},
 		{"other batch", "the position was saved with batches of 4, not 5: set the batch back or start anew", 10, Options{Batch: 5, Seed: 5, Shuffle: true, Start: at}},
+		{"other order", `the position was saved with order "streams", not "": set it back or start anew`, 10, Options{Batch: 4, Seed: 5, Shuffle: true, Start: Cursor{Examples: 10, BatchSize: 4, Seed: 5, Shuffle: true, Order: "streams"}}},
 		{"other seed", "the position was saved with seed 5, not 6: set the seed back or start anew", 10, Options{Batch: 4, Seed: 6, Shuffle: true, Start: at}},
 		{"not shuffled", "the position was saved with shuffle true, not false: set it back or start anew", 10, Options{Batch: 4, Seed: 5, Start: at}},
 		{"beyond", "position at batch 4 of a pass that has only 3", 10, Options{Batch: 4, Start: Cursor{Batch: 3}}},

@@ -33,23 +33,32 @@ func TestText(t *testing.T) {
 		valid  []string
 	}{
 		{
-			"characters", TextConfig{Path: "t", Fractions: [3]float64{0.5, 0.5}, Unit: Characters, Sequence: 6}, 14,
+			"characters",
+			TextConfig{Path: "t", Fractions: [3]float64{0.5, 0.5}, Unit: Characters, Sequence: 6},
+			14,
 			[]string{"Ä| |r|o|s|e", " |r|o|s|e|,", ",|\n|i|t|'|s", "\n|i|t|'|s| "},
 			[]string{"R|o|s|e|.| ", "o|s|e|.| |'", "'|a| |r|o|s", "a| |r|o|s|e"},
 		},
 		{
-			"words", TextConfig{Path: "t", Fractions: [3]float64{0.6, 0.4}, Unit: WordUnits, Sequence: 3, Top: 5}, 6,
+			"words",
+			TextConfig{Path: "t", Fractions: [3]float64{0.6, 0.4}, Unit: WordUnits, Sequence: 3, Top: 5},
+			6,
 			[]string{"<unknown>|<unknown>|,", "<unknown>|,|it's"}, // the first five by their codes: , . Rose a it's
 			[]string{"<unknown>|a|<unknown>", "a|<unknown>|<unknown>"},
 		},
 		{
-			"bytes", TextConfig{Train: "t", Validation: "v", Unit: Bytes, Sequence: 2}, 256,
+			"bytes",
+			TextConfig{Train: "t", Validation: "v", Unit: Bytes, Sequence: 2},
+			256,
 			[]string{"<0xef>|<0xbb>", "<0xbb>|<0xbf>", "<0xbf>|<0xc3>", "<0xc3>|<0x84>"},
 			[]string{"a|b", "b|c"},
 		},
 		{
-			"characters of all files", TextConfig{Train: "v", Validation: "t", Unit: Characters, Sequence: 3}, 17,
-			nil, []string{"Ä| |r", " |r|o"},
+			"characters of all files",
+			TextConfig{Train: "v", Validation: "t", Unit: Characters, Sequence: 3},
+			17,
+			nil,
+			[]string{"Ä| |r", " |r|o"},
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -325,6 +334,25 @@ func TestBatchesArePaddedToTheirLongest(t *testing.T) {
 			r.Errorf("%d of %d examples visited", len(seen), n)
 		}
 	})
+}
+
+// A loader that begins where another stopped reads the same batches, in every order.
+func TestOrdersResume(t *testing.T) {
+	sorted, err := ByLength(raggedSource(23))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, src := range []Source{sorted, Streams(raggedSource(23))} {
+		opt := Options{Batch: 4, Shuffle: true, Seed: 7, Repeat: true}
+		l := load(t, src, opt)
+		want := take(t, l, 9)
+		l = load(t, src, opt)
+		take(t, l, 3)
+		opt.Start = l.Cursor()
+		if diff := cmp.Diff(want[3:], take(t, load(t, src, opt), 6)); diff != "" {
+			t.Errorf("%s: %s", src.(Orderer).OrderName(), diff)
+		}
+	}
 }
 
 func TestOrderByLengthNeedsLengths(t *testing.T) {
