@@ -205,7 +205,7 @@ test "no fields" { expect M(picture) == 1 }
 				"5:41 \"lable\" unknown-name: there is no `lable` here; help: did you mean `label`?",
 				"8:45 \"tmice\" unknown-name: there is no `tmice` here; help: did you mean `twice`?",
 				"9:60 \"val_eror\" unknown-name: there is no `val_eror` here; help: did you mean `val_err`?",
-				"9:77 \"twice\" misplaced: `twice` belongs to a step, and `until` looks at the loss and the metrics of an epoch; help: make it a metric, as in metrics: { twice: … }",
+				"9:77 \"twice\" misplaced: `twice` belongs to a step, and `until` and `keep` look at the loss and the metrics of an epoch; help: make it a metric, as in metrics: { twice: … }",
 				"11:29 \"picture\" misplaced: `picture` is a field of D, which only a train on D sees; help: pass it as an argument",
 			},
 		},
