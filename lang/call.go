@@ -404,7 +404,7 @@ func (f *frame) callFn(site *callSite, fn *fnValue) value {
 		return poison{}
 	}
 	inner := f.with(s)
-	inner.inst = nil
+	inner.inst, inner.layer = nil, f.path()
 	var want *expect
 	if fn.decl.Result != nil {
 		errors := len(f.diags.All)

@@ -68,6 +68,7 @@ type frame struct {
 	*function
 	scope *scope
 	inst  *instance // whose parameters and parts are in reach; nil in a fn
+	layer string    // in a fn: path of the layer that called it, to which its instructions belong
 
 	indexing bool    // inside an index expression: scalars stay pending
 	pending  bool    // arrays stay pending until they are bound: the body of an optimiser
@@ -426,14 +427,20 @@ func (f *frame) enter(n syntax.Node) {
 	f.b.Loc = f.locate(at)
 }
 
+// path is that of the layer whose code, or whose fns' code, is being evaluated.
+func (f *frame) path() string {
+	if f.inst != nil {
+		return f.inst.path
+	}
+	return f.layer
+}
+
 func (f *frame) locate(at diag.Span) ir.Loc {
 	loc := ir.Loc{}
 	if at.File != nil {
 		p := at.File.Position(at.Start)
 		loc.File, loc.Line, loc.Col = at.File.Name, p.Line, p.Col
 	}
-	if f.inst != nil {
-		loc.Scope = f.inst.path
-	}
+	loc.Scope = f.path()
 	return loc
 }
