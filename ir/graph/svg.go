@@ -1,0 +1,127 @@
+package graph
+
+import (
+	"fmt"
+	"html"
+	"strings"
+)
+
+// SVG draws the graph as a picture that needs nothing but an SVG viewer.
+func (g *Graph) SVG() string {
+	l := arrange(g)
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%.0f" height="%.0f" viewBox="0 0 %.0f %.0f" font-family="Helvetica, Arial, 'DejaVu Sans', sans-serif" font-size="12.5">`+"\n",
+		l.width, l.height, l.width, l.height)
+	b.WriteString(`<defs><marker id="tip" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 1 L10 5 L0 9 z" fill="#666"/></marker></defs>` + "\n")
+	fmt.Fprintf(&b, `<rect width="%.0f" height="%.0f" fill="white"/>`+"\n", l.width, l.height)
+	top := margin
+	if g.Title != "" {
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" font-size="16" font-weight="bold" fill="#222">%s</text>`+"\n", margin, top+12, html.EscapeString(g.Title))
+		top += titleHead
+	}
+	for k, lane := range g.Lanes {
+		left := l.laneX[k] - padX
+		right := l.width - margin
+		if k+1 < len(g.Lanes) {
+			right = l.laneX[k+1] - padX - laneGap + padX
+		}
+		fmt.Fprintf(&b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="8" fill="#fafafa" stroke="#ddd"/>`+"\n", left, top-8, right-left, l.height-top-margin/2+8)
+		fmt.Fprintf(&b, `<text x="%.1f" y="%.1f" text-anchor="middle" font-weight="bold" fill="#666">%s</text>`+"\n", (left+right)/2, top+9, html.EscapeString(lane))
+	}
+	for _, e := range g.Edges {
+		l.drawEdge(&b, e)
+	}
+	for _, n := range g.Nodes {
+		l.drawNode(&b, n)
+	}
+	for _, e := range g.Edges {
+		l.drawLabel(&b, e)
+	}
+	b.WriteString("</svg>\n")
+	return b.String()
+}
+
+func (l *layout) drawNode(b *strings.Builder, n *Node) {
+	c := l.cells[n]
+	fmt.Fprintf(b, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" rx="6" fill="%s" stroke="%s"/>`+"\n",
+		c.x-c.w/2, c.y-c.h/2, c.w, c.h, colour[n.Kind][0], colour[n.Kind][1])
+	for i, line := range n.Lines {
+		style := `fill="#444"`
+		if i == 0 {
+			style = `fill="#111" font-weight="bold"`
+		}
+		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="middle" %s>%s</text>`+"\n",
+			c.x, c.y-c.h/2+padY+lineHeight*(float64(i)+0.75), style, html.EscapeString(line))
+	}
+}
+
+// drawEdge draws downwards from bottom to top, through the bends; to another lane from side to side; and back along the side.
+func (l *layout) drawEdge(b *strings.Builder, e *Edge) {
+	from, to := l.cells[e.From], l.cells[e.To]
+	var path strings.Builder
+	switch {
+	case from.lane == to.lane && to.row > from.row && !e.Upward:
+		x, y := from.x, from.y+from.h/2
+		fmt.Fprintf(&path, "M%.1f %.1f", x, y)
+		for _, c := range append(l.bends[e], to) {
+			end := c.y - c.h/2
+			middle := (y + end) / 2
+			fmt.Fprintf(&path, " C%.1f %.1f %.1f %.1f %.1f %.1f", x, middle, c.x, middle, c.x, end)
+			if x, y = c.x, end; c.node == nil { // straight past the boxes of the row
+				y += c.h
+				fmt.Fprintf(&path, " L%.1f %.1f", x, y)
+			}
+		}
+	case from.lane == to.lane && adjacentUp(from, to):
+		x, y := from.x, from.y-from.h/2
+		end := to.y + to.h/2
+		middle := (y + end) / 2
+		fmt.Fprintf(&path, "M%.1f %.1f C%.1f %.1f %.1f %.1f %.1f %.1f", x, y, x, middle, to.x, middle, to.x, end)
+	case from.lane == to.lane:
+		side := l.side(from, to)
+		x, end := from.x+from.w/2, to.x+to.w/2
+		fmt.Fprintf(&path, "M%.1f %.1f C%.1f %.1f %.1f %.1f %.1f %.1f L%.1f %.1f C%.1f %.1f %.1f %.1f %.1f %.1f",
+			x, from.y, side, from.y, side, from.y, side, from.y-18*sign(from.y-to.y),
+			side, to.y+18*sign(from.y-to.y), side, to.y, side, to.y, end, to.y)
+	default:
+		toward := sign(to.x - from.x)
+		x, end := from.x+toward*from.w/2, to.x-toward*to.w/2
+		middle := (x + end) / 2
+		if from.row != to.row { // the curve bends in the gap before the other lane, where no boxes are
+			middle = end - toward*laneGap/2
+		}
+		fmt.Fprintf(&path, "M%.1f %.1f C%.1f %.1f %.1f %.1f %.1f %.1f", x, from.y, middle, from.y, middle, to.y, end, to.y)
+	}
+	dash := ""
+	if e.Dashed {
+		dash = ` stroke-dasharray="5 4"`
+	}
+	fmt.Fprintf(b, `<path d="%s" fill="none" stroke="#666" stroke-width="1.2"%s marker-end="url(#tip)"/>`+"\n", path.String(), dash)
+}
+
+// adjacentUp reports whether an arrow back leads to the row right above, with nothing between.
+func adjacentUp(from, to *cell) bool { return from.row == to.row+1 }
+
+func sign(x float64) float64 {
+	if x < 0 {
+		return -1
+	}
+	return 1
+}
+
+// drawLabel writes an edge's label beside its middle, on a white ground.
+func (l *layout) drawLabel(b *strings.Builder, e *Edge) {
+	if e.Label == "" {
+		return
+	}
+	from, to := l.cells[e.From], l.cells[e.To]
+	x, y := (from.x+to.x)/2, (from.y+from.h/2+to.y-to.h/2)/2
+	anchor := "middle"
+	if from.lane == to.lane && from.row >= to.row && !adjacentUp(from, to) {
+		x, y, anchor = l.side(from, to)+6, (from.y+to.y)/2, "start"
+	} else if bends := l.bends[e]; len(bends) > 0 {
+		x, y = bends[len(bends)/2].x, bends[len(bends)/2].y
+	}
+	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s" font-size="11" fill="#555" stroke="white" stroke-width="4" paint-order="stroke">%s</text>`+"\n",
+		x, y+4, anchor, html.EscapeString(e.Label))
+}
