@@ -22,9 +22,13 @@ type bound struct {
 	arena  int // bytes
 }
 
-// run is a launch for given sizes: a kernel, where its operands lie, and chunks of its points.
+// run is a step for given sizes. Of a launch it is a kernel, where its operands lie, and chunks of its points; of a scan, its number of
+// rounds and where its body ends.
 type run struct {
-	launch  int // number in the procedure, for errors
+	step *step
+	trip int // of a scan
+	end  int // of a scan: the run after its body
+
 	fn      image.Func
 	args    []int // slots
 	result  int   // slot; −1: partial results at offset partial of the arena
@@ -75,25 +79,45 @@ func (c *compiled) bindProcedure(p *procedure, bind map[string]int) (*bound, err
 		b.shapes = append(b.shapes, shape)
 	}
 	var partials []*live
-	for k := range p.launches {
-		l := &p.launches[k]
-		r, err := c.bindRun(b, l, k)
+	var open []int // scans whose body is not complete
+	for k := range p.steps {
+		for len(open) > 0 && b.runs[open[len(open)-1]].step.scan.end == k {
+			b.runs[open[len(open)-1]].end = len(b.runs)
+			open = open[:len(open)-1]
+		}
+		st := &p.steps[k]
+		if st.launch == nil {
+			r := run{step: st}
+			if st.scan != nil {
+				r.trip = st.scan.trip.EvalDim(func(n string) int { return bind[n] })
+				open = append(open, len(b.runs))
+			}
+			b.runs = append(b.runs, r)
+			continue
+		}
+		l := st.launch
+		r, err := c.bindRun(b, l)
 		if err != nil {
 			return nil, err
 		}
+		r.step = st
 		if r.rounds > 1 {
 			elems := product(b.shapes[l.result])
 			size := elemSize(l.kernel.nest.result)
 			partials = append(partials, &live{id: len(b.runs), bytes: r.rounds * elems * size, first: k, last: k})
-			m, err := c.bindMerge(b, l, k, r.rounds, elems)
+			m, err := c.bindMerge(l, r.rounds, elems)
 			if err != nil {
 				return nil, err
 			}
+			m.step = st
 			r.result, r.stride = -1, elems*size
 			b.runs = append(b.runs, *r, *m)
 			continue
 		}
 		b.runs = append(b.runs, *r)
+	}
+	for _, k := range open {
+		b.runs[k].end = len(b.runs)
 	}
 	b.placeSlots(partials)
 	for _, v := range partials {
@@ -107,6 +131,7 @@ func (b *bound) placeSlots(partials []*live) {
 	p := b.proc
 	lives := map[int]*live{}
 	var values []*live
+	var open []*loopSpan
 	at := func(s, step int) {
 		s = p.root(s)
 		if p.slots[s].place != inArena {
@@ -119,14 +144,38 @@ func (b *bound) placeSlots(partials []*live) {
 			values = append(values, v)
 		}
 		v.last = max(v.last, step)
-	}
-	for k, l := range p.launches {
-		at(l.result, k)
-		for _, a := range l.args {
-			at(a, k)
+		for _, l := range open { // made before a loop and used in it: needed in every round
+			if v.first < l.first {
+				v.last = max(v.last, l.last)
+			}
 		}
 	}
-	end := len(p.launches)
+	for k := range p.steps {
+		for len(open) > 0 && open[len(open)-1].last < k {
+			open = open[:len(open)-1]
+		}
+		switch st := &p.steps[k]; {
+		case st.launch != nil:
+			at(st.launch.result, k)
+			for _, a := range st.launch.args {
+				at(a, k)
+			}
+		case st.move != nil:
+			at(st.move.from, k)
+			at(st.move.to, k)
+		default:
+			// What the scan itself touches lives as long as it runs.
+			for _, s := range st.scan.own() {
+				at(s, k)
+				at(s, st.scan.end-1)
+			}
+			open = append(open, &loopSpan{k, st.scan.end - 1})
+			for _, s := range st.scan.fromBody() {
+				at(s, st.scan.end-1)
+			}
+		}
+	}
+	end := len(p.steps)
 	for _, r := range p.results {
 		at(r, end)
 	}
@@ -142,23 +191,26 @@ func (b *bound) placeSlots(partials []*live) {
 	}
 }
 
+// loopSpan is the steps of a scan, from the first to the last.
+type loopSpan struct{ first, last int }
+
 // bindRun sizes a launch.
-func (c *compiled) bindRun(b *bound, l *launch, number int) (*run, error) {
+func (c *compiled) bindRun(b *bound, l *launch) (*run, error) {
 	bind := b.bind
 	if l.sized >= 0 {
 		bind = map[string]int{countSymbol: product(b.shapes[l.sized])}
 	}
-	r := &run{launch: number, args: l.args, result: l.result}
+	r := &run{args: l.args, result: l.result}
 	return r, c.size(r, l.kernel, bind, product(b.shapes[l.result]), true)
 }
 
 // bindMerge sizes the launch that combines the partial results of another.
-func (c *compiled) bindMerge(b *bound, l *launch, number, rounds, elems int) (*run, error) {
+func (c *compiled) bindMerge(l *launch, rounds, elems int) (*run, error) {
 	k, err := c.low.mergeKernel(l.kernel.nest)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{launch: number, result: l.result, merge: true}
+	r := &run{result: l.result, merge: true}
 	return r, c.size(r, k, map[string]int{countSymbol: elems, roundSymbol: rounds}, elems, false)
 }
 

@@ -35,6 +35,16 @@ type slot struct {
 	index int // of the parameter, the offset of the constant, the number of the cell, the slot that holds the elements
 }
 
+// step is what a procedure does next: one of its members is set.
+type step struct {
+	launch *launch
+	move   *move
+	scan   *scan // the steps up to scan.end are its body
+}
+
+// move copies a value.
+type move struct{ to, from int }
+
 // launch is one use of a kernel.
 type launch struct {
 	kernel *kernel
@@ -60,12 +70,12 @@ type check struct {
 
 // procedure is a lowered function.
 type procedure struct {
-	fn       *ir.Func
-	slots    []slot
-	launches []launch
-	results  []int
-	commits  []commit
-	checks   []check
+	fn      *ir.Func
+	slots   []slot
+	steps   []step
+	results []int
+	commits []commit
+	checks  []check
 }
 
 // lowering turns a module into procedures and kernels.
@@ -90,57 +100,18 @@ func newLowering(m *ir.Module, level Level) *lowering {
 // procedure lowers a function.
 func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	p := &procedure{fn: f}
-	number := map[*ir.Value]int{}
-	define := func(v *ir.Value, s slot) {
-		s.typ = v.Type
-		number[v] = len(p.slots)
-		p.slots = append(p.slots, s)
-	}
+	b := &bodyLowering{lowering: l, p: p, number: map[*ir.Value]int{}, written: map[int]int{}}
 	for k, v := range f.Params {
-		define(v, slot{place: inParam, index: k})
+		b.define(v, slot{place: inParam, index: k})
 	}
-	written := map[int]int{} // the slot with a cell's newest value
-	for _, in := range f.Body {
-		args := make([]int, len(in.Args))
-		for k, a := range in.Args {
-			n, ok := number[a]
-			if !ok {
-				panic(fmt.Sprintf("BUG: native: %s: an operand of %s is not defined before it", f.Name, in.Op))
-			}
-			args[k] = n
-		}
-		switch in.Op {
-		case ir.OpNest:
-			define(in.Result(), slot{place: inArena})
-			if err := l.nest(p, in.Nest, args, number[in.Result()], in.Loc); err != nil {
-				return nil, fmt.Errorf("%s%w", position(in.Loc), err)
-			}
-		case ir.OpReshape:
-			define(in.Result(), slot{place: inAlias, index: args[0]})
-		case ir.OpConst:
-			at, err := l.constant(in.Data)
-			if err != nil {
-				return nil, fmt.Errorf("%s%w", position(in.Loc), err)
-			}
-			define(in.Result(), slot{place: inConst, index: at})
-		case ir.OpRead:
-			c := l.cells[in.Cell]
-			if w, ok := written[c]; ok {
-				define(in.Result(), slot{place: inAlias, index: w})
-			} else {
-				define(in.Result(), slot{place: inCell, index: c})
-			}
-		case ir.OpWrite:
-			written[l.cells[in.Cell]] = args[0]
-		default:
-			return nil, fmt.Errorf("%s%s in %s cannot be compiled to native code", position(in.Loc), in.Op, f.Name)
-		}
+	if err := b.body(f); err != nil {
+		return nil, err
 	}
 	for _, r := range f.Results {
-		p.results = append(p.results, number[r])
+		p.results = append(p.results, b.number[r])
 	}
 	for c := range l.module.Cells {
-		if s, ok := written[c]; ok {
+		if s, ok := b.written[c]; ok {
 			p.commit(c, s)
 		}
 	}
@@ -150,6 +121,77 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 		}
 	}
 	return p, nil
+}
+
+// bodyLowering lowers the instructions of a function, or of a scan's body.
+type bodyLowering struct {
+	*lowering
+	p       *procedure
+	number  map[*ir.Value]int // slots
+	written map[int]int       // the slot with a cell's newest value
+	scans   int               // how many scans the body is in
+}
+
+// slot adds a slot.
+func (p *procedure) slot(s slot) int {
+	p.slots = append(p.slots, s)
+	return len(p.slots) - 1
+}
+
+func (b *bodyLowering) define(v *ir.Value, s slot) int {
+	s.typ = v.Type
+	b.number[v] = b.p.slot(s)
+	return b.number[v]
+}
+
+func (b *bodyLowering) body(f *ir.Func) error {
+	for _, in := range f.Body {
+		args := make([]int, len(in.Args))
+		for k, a := range in.Args {
+			n, ok := b.number[a]
+			if !ok {
+				panic(fmt.Sprintf("BUG: native: %s: an operand of %s is not defined before it", f.Name, in.Op))
+			}
+			args[k] = n
+		}
+		if err := b.instr(f, in, args); err != nil {
+			return fmt.Errorf("%s%w", position(in.Loc), err)
+		}
+	}
+	return nil
+}
+
+func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
+	switch in.Op {
+	case ir.OpNest:
+		z := b.define(in.Result(), slot{place: inArena})
+		return b.nest(b.p, in.Nest, args, z, in.Loc)
+	case ir.OpReshape:
+		b.define(in.Result(), slot{place: inAlias, index: args[0]})
+	case ir.OpConst:
+		at, err := b.constant(in.Data)
+		if err != nil {
+			return err
+		}
+		b.define(in.Result(), slot{place: inConst, index: at})
+	case ir.OpRead:
+		c := b.cells[in.Cell]
+		if w, ok := b.written[c]; ok {
+			b.define(in.Result(), slot{place: inAlias, index: w})
+		} else {
+			b.define(in.Result(), slot{place: inCell, index: c})
+		}
+	case ir.OpWrite:
+		if b.scans > 0 {
+			return fmt.Errorf("a write inside a scan, in %s, cannot be compiled to native code", f.Name)
+		}
+		b.written[b.cells[in.Cell]] = args[0]
+	case ir.OpScan:
+		return b.scan(in, args)
+	default:
+		return fmt.Errorf("%s in %s cannot be compiled to native code", in.Op, f.Name)
+	}
+	return nil
 }
 
 // commit notes that cell c gets slot s. A value that a launch makes for it alone is made where the cell's next value belongs.
@@ -201,22 +243,22 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 	for k, a := range args {
 		types[k] = p.slots[a].typ
 	}
-	for _, step := range prepare(n, types) {
-		k, err := l.kernelOf(step.nest, step.types(types))
+	for _, part := range prepare(n, types) {
+		k, err := l.kernelOf(part.nest, part.types(types))
 		if err != nil {
 			return err
 		}
 		z := result
-		if step.temporary {
+		if part.temporary {
 			z = len(p.slots)
-			p.slots = append(p.slots, slot{typ: ir.Type{DType: step.nest.ResultDType(), Shape: step.nest.ResultShape()}, place: inArena})
+			p.slots = append(p.slots, slot{typ: ir.Type{DType: part.nest.ResultDType(), Shape: part.nest.ResultShape()}, place: inArena})
 		}
-		from := make([]int, len(step.args))
-		for i, a := range step.args {
+		from := make([]int, len(part.args))
+		for i, a := range part.args {
 			from[i] = args[a]
 		}
-		p.launches = append(p.launches, launch{k, from, z, loc, name, -1})
-		if step.temporary {
+		p.steps = append(p.steps, step{launch: &launch{k, from, z, loc, name, -1}})
+		if part.temporary {
 			args, types = append(args[:len(args):len(args)], z), append(types[:len(types):len(types)], p.slots[z].typ)
 		}
 	}
@@ -290,7 +332,7 @@ func (l *lowering) addChecks(p *procedure) error {
 		}
 		z := len(p.slots)
 		p.slots = append(p.slots, slot{typ: ir.Scalar(tensor.Bool), place: inArena})
-		p.launches = append(p.launches, launch{k, []int{s}, z, ir.Loc{}, "check", s})
+		p.steps = append(p.steps, step{launch: &launch{k, []int{s}, z, ir.Loc{}, "check", s}})
 		p.checks = append(p.checks, check{z, what})
 	}
 	for k, name := range p.fn.ResultNames {

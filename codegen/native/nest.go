@@ -27,11 +27,11 @@ type loopNest struct {
 	reduced []int // without v
 	v       int   // −1: there is none, all is scalar
 	across  bool
-	tile    int // of v across the result; 0: v is not tiled
-	lanes   int // of a vector
-	unroll  int // vectors in a round of the vector loop
-	row     int // the outer loop of which several rows are computed together, −1 for none: see tiling
-	rows    int // how many
+	tile    int   // of v across the result; 0: v is not tiled
+	lanes   int   // of a vector
+	unroll  int   // vectors in a round of the vector loop
+	row     int   // the outer loop of which several rows are computed together, −1 for none: see tiling
+	rows    int   // how many
 	split   []int // the loops, flattened, that partial results may be split over: the first reduced ones, or v
 
 	guards []guard

@@ -283,3 +283,76 @@ func @gather(%x: f32[5, 20], %i: i32[B]) -> (f32[B, 20]) {
 		}
 	}
 }
+
+func TestScans(t *testing.T) {
+	// Built by hand: a recurrent layer with swapped carried values, yields along axis 0 or 1, both directions, with and without lengths.
+	needLLVM(t)
+	for _, axis := range []int{0, 1} {
+		for _, reversed := range []bool{false, true} {
+			for _, lengths := range []bool{false, true} {
+				t.Run(fmt.Sprintf("axis %d, reversed %v, lengths %v", axis, reversed, lengths), func(t *testing.T) {
+					m := scanModule(axis, reversed, lengths)
+					p, q := compileBoth(t, m)
+					shape := []int{4, 6, 5}
+					if axis == 0 {
+						shape = []int{6, 4, 5}
+					}
+					args := []*tensor.Tensor{
+						random(1, tensor.F32, -1, 1, 4, 5), random(2, tensor.F32, -1, 1, 4, 5),
+						random(3, tensor.F32, -1, 1, shape...), random(4, tensor.F32, -1, 1, 5), tensor.FromI32([]int32{6, 2, 0, 3}, 4),
+					}
+					got, want := mustCall(t, p, "f", args...), mustCall(t, q, "f", args...)
+					for k := range want {
+						if d := differ(got[k], want[k], 1e-6); d != "" {
+							t.Errorf("result %d: %s", k, d)
+						}
+					}
+				})
+			}
+		}
+	}
+}
+
+// scanModule returns a function of a scan: (a, b) → (b, tanh(a·x_t + w)), yielding a + t.
+func scanModule(axis int, reversed, lengths bool) *ir.Module {
+	row := ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Symbol("B"), ir.Int(5)}}
+	stacked := ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Symbol("B"), ir.Symbol("T"), ir.Int(5)}}
+	if axis == 0 {
+		stacked.Shape[0], stacked.Shape[1] = stacked.Shape[1], stacked.Shape[0]
+	}
+	vec := ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Int(5)}}
+	each := func(e *ir.Expr) *ir.Nest {
+		return &ir.Nest{Combine: ir.Map, Index: ir.Indices(row.Shape), Out: 2, Body: e}
+	}
+	at := func(k int) *ir.Expr { return ir.ReadOf(tensor.F32, k, ir.Loop(0), ir.Loop(1)) }
+
+	body := ir.NewFunc("body")
+	t := body.Param("t", ir.Scalar(tensor.I32))
+	a, b := body.Param("a", row), body.Param("b", row)
+	x := body.Param("x", row)
+	w := body.Param("w", vec)
+	next := body.Nest(each(ir.Apply(ir.OpTanh, ir.Apply(ir.OpAdd, ir.Apply(ir.OpMul, at(0), at(1)), ir.ReadOf(tensor.F32, 2, ir.Loop(1))))), a, x, w)
+	y := body.Nest(each(ir.Apply(ir.OpAdd, at(0), ir.Apply(ir.OpToF32, ir.ReadOf(tensor.I32, 1)))), a, t)
+	body.Return("", b)
+	body.Return("", next)
+	body.Return("", y)
+
+	f := ir.NewFunc("f")
+	args := []*ir.Value{
+		f.Param("a", row), f.Param("b", row), f.Param("xs", stacked), f.Param("w", vec),
+		f.Param("n", ir.Type{DType: tensor.I32, Shape: []ir.Affine{ir.Symbol("B")}}),
+	}
+	if !lengths {
+		args = args[:4]
+	}
+	in := f.Append(&ir.Instr{Op: ir.OpScan, Args: args, Scan: &ir.Scan{
+		Body: body.Func, Trip: ir.Symbol("T"), Carried: 2, Slices: 1, Axis: axis, Reversed: reversed, Length: lengths,
+	}}, row, row, stacked)
+	for _, r := range in.Results {
+		f.Return("", r)
+	}
+	f.Return("", f.Apply(ir.OpAdd, in.Results[0], in.Results[1]))
+	m := ir.NewModule()
+	m.AddFunc(f.Func)
+	return m
+}

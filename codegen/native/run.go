@@ -253,7 +253,7 @@ func (p *program) call(proc *procedure, args []*tensor.Tensor) ([]*tensor.Tensor
 		f.base[s] = address(f.bytes[s])
 	}
 	p.team.Lock()
-	err = f.runAll()
+	err = f.runAll(0, len(b.runs))
 	p.team.Unlock()
 	goruntime.KeepAlive(in)
 	if err != nil {
@@ -402,10 +402,21 @@ func (f *frame) memory(s int, args []*tensor.Tensor) ([]byte, error) {
 	}
 }
 
-// runAll runs the launches in order.
-func (f *frame) runAll() error {
-	for k := range f.runs {
+// runAll runs the steps from one number up to another.
+func (f *frame) runAll(from, to int) error {
+	for k := from; k < to; k++ {
 		r := &f.runs[k]
+		switch {
+		case r.step.move != nil:
+			copy(f.bytes[r.step.move.to], f.bytes[r.step.move.from])
+			continue
+		case r.step.scan != nil:
+			if err := f.scan(r, k+1); err != nil {
+				return err
+			}
+			k = r.end - 1
+			continue
+		}
 		start := time.Time{}
 		if f.observe != nil {
 			start = time.Now()
@@ -414,7 +425,7 @@ func (f *frame) runAll() error {
 			return err
 		}
 		if f.observe != nil {
-			f.observe(r, f.proc.launches[r.launch].kernel.key, time.Since(start))
+			f.observe(r, r.step.launch.kernel.key, time.Since(start))
 		}
 	}
 	return nil
@@ -467,7 +478,7 @@ func (f *frame) run(r *run) error {
 		f.team.do(r.chunks, do)
 	}
 	if bad.found {
-		l := &f.proc.launches[r.launch]
+		l := r.step.launch
 		return fmt.Errorf("%s%s: index %d is outside [0, %d)", position(l.loc), l.what, bad.index, bad.limit)
 	}
 	return nil
