@@ -1,0 +1,225 @@
+package native
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nnc-lang/nnc/codegen"
+	"github.com/nnc-lang/nnc/ir/tensor"
+)
+
+const tiny = "define dso_local void @f(i64* %p) {\n  store i64 5, i64* %p, align 8\n  ret void\n}\n"
+
+func TestCacheKeepsWhatItIsGiven(t *testing.T) {
+	c := cache{t.TempDir()}
+	const k = "abcdef"
+	if _, ok := c.load(k); ok {
+		t.Fatal("an empty cache has something")
+	}
+	c.store(k, []byte("content"))
+	if b, ok := c.load(k); !ok || string(b) != "content" {
+		t.Fatalf("got %q, %v", b, ok)
+	}
+	// A file that is damaged or cut short is not used.
+	path := c.path(k)
+	whole, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range whole {
+		b := append([]byte{}, whole...)
+		b[n] ^= 1
+		if err := os.WriteFile(path, b, 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := c.load(k); ok {
+			t.Errorf("a file whose byte %d is wrong was used", n)
+		}
+		if err := os.WriteFile(path, whole[:n], 0o666); err != nil {
+			t.Fatal(err)
+		}
+		if _, ok := c.load(k); ok {
+			t.Errorf("a file of %d bytes was used", n)
+		}
+	}
+	c.store(k, []byte("content"))
+	if _, ok := c.load(k); !ok {
+		t.Error("a damaged file was not replaced")
+	}
+}
+
+func TestCacheIsSharedByManyWriters(t *testing.T) {
+	c := cache{t.TempDir()}
+	var wg sync.WaitGroup
+	for g := range 8 {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			content := strings.Repeat(string(rune('a'+g)), 50_000)
+			for range 30 {
+				c.store("abcdef", []byte(content))
+				if b, ok := c.load("abcdef"); ok && (len(b) != 50_000 || strings.Trim(string(b), string(b[:1])) != "") {
+					t.Error("two contents in one file")
+					return
+				}
+			}
+		}()
+	}
+	wg.Wait()
+}
+
+func TestCacheWithoutAFolder(t *testing.T) {
+	c := cache{filepath.Join(os.DevNull, "x")} // cannot be written
+	c.store("abcdef", []byte("x"))
+	if _, ok := c.load("abcdef"); ok {
+		t.Error("found something nowhere")
+	}
+	t.Setenv("NNC_CACHE", "off")
+	if c := openCache(); c.dir != "" {
+		t.Errorf("NNC_CACHE=off opens %q", c.dir)
+	}
+	t.Setenv("NNC_CACHE", "/somewhere")
+	if c := openCache(); c.dir != "/somewhere" {
+		t.Errorf("NNC_CACHE=/somewhere opens %q", c.dir)
+	}
+}
+
+func TestObjectsComeFromTheCache(t *testing.T) {
+	tools := needLLVM(t)
+	c := cache{t.TempDir()}
+	first, err := tools.object(c, []byte(tiny), "x86-64-v3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := *tools
+	broken.Path = "/nowhere/llc"
+	again, err := broken.object(c, []byte(tiny), "x86-64-v3")
+	if err != nil || string(again) != string(first) {
+		t.Errorf("the second time %v", err)
+	}
+	if _, err := broken.object(c, []byte(tiny), "x86-64-v4"); err == nil {
+		t.Error("code for another processor came from the cache")
+	}
+	if _, err := broken.object(c, []byte(tiny+"; other\n"), "x86-64-v3"); err == nil {
+		t.Error("other code came from the cache")
+	}
+}
+
+func TestToolchainThatCannotBeUsed(t *testing.T) {
+	dir := t.TempDir()
+	script := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o777); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for path, want := range map[string]string{
+		filepath.Join(dir, "missing"):             "no such file",
+		script("old", "echo LLVM version 9.0.1"):  "is of LLVM 9",
+		script("new", "echo LLVM version 23.1.0"): "versions 14 to 19",
+		script("other", "echo hello"):             "does not say which version",
+		script("broken", "exit 3"):                "exit status 3",
+	} {
+		t.Setenv("NNC_LLC", path)
+		if _, err := FindToolchain(); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "NNC_LLC") {
+			t.Errorf("%s: got %v, want an error with %q", filepath.Base(path), err, want)
+		}
+		if _, err := (Backend{}).Compile(parse(t, "digits.ir"), codegen.Options{}); err == nil {
+			t.Errorf("%s: a program was compiled", filepath.Base(path))
+		}
+	}
+	good := script("llc-good", "echo LLVM version 15.0.2")
+	t.Setenv("NNC_LLC", good)
+	if tools, err := FindToolchain(); err != nil || tools.Path != good || tools.Version != 15 {
+		t.Errorf("got %v, %v", tools, err)
+	}
+}
+
+// TestEveryVersionOfLLVM compiles a program with each llc that is installed.
+func TestEveryVersionOfLLVM(t *testing.T) {
+	needLLVM(t)
+	m := parse(t, "digits.ir")
+	var want *tensor.Tensor
+	for _, name := range []string{"llc-19", "llc-18", "llc-17", "llc-16", "llc-15", "llc-14", "clang-19", "clang-14", "clang"} {
+		if _, err := exec.LookPath(name); err != nil {
+			continue
+		}
+		t.Setenv("NNC_LLC", name)
+		p, err := Backend{}.Compile(m, codegen.Options{Threads: 1})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		mustCall(t, p, "init", tensor.FromI32([]int32{1}))
+		got := mustCall(t, p, "Reader.predict", random(1, tensor.F32, 0, 255, 3, 28, 28, 1))[0]
+		if want == nil {
+			want = got
+		}
+		if d := differ(got, want, 1e-6); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+		t.Logf("%s: agrees", name)
+	}
+}
+
+func TestLevels(t *testing.T) {
+	t.Setenv("NNC_CPU", "sse")
+	if _, err := DetectLevel(); err == nil || !strings.Contains(err.Error(), "NNC_CPU=sse is not known") {
+		t.Errorf("got %v", err)
+	}
+	t.Setenv("NNC_CPU", "avx2")
+	if l, err := DetectLevel(); err == nil && l.Lanes != 8 {
+		t.Errorf("got %v", l)
+	}
+}
+
+func TestWhatCannotBeCompiled(t *testing.T) {
+	needLLVM(t)
+	if _, err := (Backend{}).Compile(parse(t, "digits.ir"), codegen.Options{Precision: tensor.F64}); !errors.Is(err, ErrPrecision) {
+		t.Errorf("f64: got %v", err)
+	}
+}
+
+func TestPlacing(t *testing.T) {
+	seed := uint32(5)
+	next := func(n int) int {
+		seed = seed*1664525 + 1013904223
+		return int(seed>>8) % n
+	}
+	for range 200 {
+		var values []*live
+		alive := make([]int, 60)
+		for k := range 1 + next(30) {
+			first := next(50)
+			v := &live{id: k, bytes: next(5000), first: first, last: first + next(9)}
+			values = append(values, v)
+			for s := v.first; s <= v.last; s++ {
+				alive[s] += (v.bytes + arenaAlign - 1) / arenaAlign * arenaAlign
+			}
+		}
+		size := placeLive(values)
+		least := 0
+		for _, n := range alive {
+			least = max(least, n)
+		}
+		if size < least || size > 2*least {
+			t.Errorf("%d bytes for values of which at most %d bytes live together", size, least)
+		}
+		for i, a := range values {
+			if a.offset%arenaAlign != 0 || a.offset+a.bytes > size {
+				t.Errorf("offset %d of %d bytes in %d", a.offset, a.bytes, size)
+			}
+			for _, b := range values[:i] {
+				if a.first <= b.last && b.first <= a.last && a.offset < b.offset+b.bytes && b.offset < a.offset+a.bytes {
+					t.Errorf("%v and %v overlap", *a, *b)
+				}
+			}
+		}
+	}
+}
