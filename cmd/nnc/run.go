@@ -9,6 +9,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/train"
 	"github.com/nnc-lang/nnc/runtime/weights"
@@ -64,7 +65,7 @@ func (c *runCmd) Run(std *streams) error {
 	for i, t := range l.plan.Trains {
 		result, err := train.Run(ctx, prog, l.plan, t, train.Options{
 			Seed: c.Seed, Epochs: int(c.Epochs), Resume: c.Resume, Data: l.data[t.Data], KeepCheckpoint: i < len(l.plan.Trains)-1,
-			NoSave: c.NoSave, Save: c.saver(std.out, prog, l),
+			NoSave: c.NoSave, Save: c.saver(std.out, prog, l), Load: c.loader(prog, l, i),
 			Out: std.out, Terminal: std.onTerminal(), Command: c.resumeCommand(),
 		})
 		if err != nil {
@@ -95,6 +96,14 @@ func (c *runCmd) saver(out io.Writer, prog runtime.Program, l *loaded) func(path
 		}
 		return err
 	}
+}
+
+// loader loads what the program says, except where the command line gives the weights that the first train starts from.
+func (c *runCmd) loader(prog runtime.Program, l *loaded, train int) func(*plan.Load) (string, error) {
+	if c.Weights != "" && train == 0 {
+		return nil
+	}
+	return func(load *plan.Load) (string, error) { return weights.Load(prog, l.plan, load) }
 }
 
 // untilInterrupted returns a context that ends with the first Ctrl-C, so that the state can be saved. The second one kills as usual.

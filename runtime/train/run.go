@@ -44,6 +44,8 @@ type Options struct {
 	// Save writes the weights to a file; nil saves none, as NoSave does.
 	Save   func(path string) error
 	NoSave bool
+	// Load carries out the declaration's load clause before the first step and says what is to be told about it; nil leaves the clause out.
+	Load func(*plan.Load) (note string, err error)
 	// Weights is the file that Save gets, instead of the declaration's, if not "".
 	Weights string
 
@@ -90,6 +92,9 @@ func Run(ctx context.Context, prog runtime.Program, p *plan.Program, t *plan.Tra
 	over, err := r.start()
 	if err != nil || over {
 		return &Result{Earlier: true}, err
+	}
+	if err := r.load(); err != nil {
+		return nil, err
 	}
 	finished, err := r.over()
 	if err != nil {
@@ -340,6 +345,29 @@ func (r *run) start() (over bool, err error) {
 		r.printf("resuming after step %d (%s)\n", r.done.Step, r.done.describe())
 	}
 	return false, nil
+}
+
+// load gives cells the values that the program loads. A run that goes on has them already.
+func (r *run) load() error {
+	if r.t.Load == nil || r.opt.Load == nil || r.resumed {
+		return nil
+	}
+	note, err := r.opt.Load(r.t.Load)
+	if err != nil {
+		if at := r.t.Load.At; at.File != "" {
+			err = fmt.Errorf("%s:%d:%d: %w", at.File, at.Line, at.Col, err)
+		}
+		return err
+	}
+	text := "weights loaded from " + r.t.Load.File
+	if r.t.Load.Into != "" {
+		text += " into " + r.t.Load.Into
+	}
+	if note != "" {
+		text += "; " + note
+	}
+	r.printf("%s\n", text)
+	return nil
 }
 
 // mention tells of a checkpoint that a run from the beginning is going to replace.

@@ -76,7 +76,7 @@ func LoadProgram(path string, prog runtime.Program, p *plan.Program) error {
 		cells[w.Path] = c
 		want = append(want, w)
 	}
-	file, err := ReadKeras(path)
+	file, err := read(path)
 	if err != nil {
 		return err
 	}
