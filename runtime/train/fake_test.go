@@ -21,8 +21,10 @@ type line struct {
 	module *ir.Module
 	cells  map[string]*tensor.Tensor
 	steps  int // calls of step
-	before func(step int) error
-	target func(values map[string]float64) bool
+	// plateaus as each step was told.
+	plateaus []int
+	before   func(step int) error
+	target   func(values map[string]float64) bool
 }
 
 const features = 3
@@ -46,7 +48,7 @@ func newLine() *line {
 	m.AddFunc(&ir.Func{Name: "init", Params: []*ir.Value{i32(plan.ParamSeed)}})
 	m.AddFunc(&ir.Func{Name: "reset", Params: []*ir.Value{i32(plan.ParamSeed)}})
 	m.AddFunc(&ir.Func{
-		Name: "step", Params: append(fields, i32(plan.ParamStep), i32(plan.ParamSeed), f32(plan.ParamProgress), i32(plan.ParamEpoch)),
+		Name: "step", Params: append(fields, i32(plan.ParamStep), i32(plan.ParamSeed), f32(plan.ParamProgress), i32(plan.ParamEpoch), i32(plan.ParamPlateaus)),
 		ResultNames: []string{"loss", "mae", "count"}, Finite: true,
 	})
 	m.AddFunc(&ir.Func{Name: "eval", Params: fields, ResultNames: []string{"loss", "mae", "count"}})
@@ -138,8 +140,9 @@ func (l *line) step(args []*tensor.Tensor) ([]*tensor.Tensor, error) {
 	}
 	l.steps++
 	loss, mae, dw, db := l.measure(args[0], args[1])
-	seed, progress, epoch := args[3].I32[0], args[4].F32[0], args[5].I32[0]
-	rate := 0.05 * (1 - 0.5*progress) / (1 + 0.1*float32(epoch))
+	seed, progress, epoch, plateaus := args[3].I32[0], args[4].F32[0], args[5].I32[0], args[6].I32[0]
+	l.plateaus = append(l.plateaus, int(plateaus))
+	rate := 0.05 * (1 - 0.5*progress) / (1 + 0.1*float32(epoch)) / float32(1+plateaus)
 	v := l.cells["momentum.Line.w"].F32
 	for k := range dw {
 		v[k] = 0.9*v[k] + dw[k] + 1e-3*float32(math.Sin(float64(at*7+int(seed)+k)))

@@ -22,6 +22,11 @@ var settings = map[string]func(*plan.Train){
 	"passes":     func(*plan.Train) {},
 	"steps":      func(t *plan.Train) { t.Steps, t.Validate = 4, 2 },
 	"unshuffled": func(t *plan.Train) { t.Data.Shuffle = false },
+	"keep first": func(t *plan.Train) { t.Keep, t.Watch, t.Greater = true, "val_loss", true },
+	"keep best":  func(t *plan.Train) { t.Keep, t.Watch = true, "mae" },
+	"patience": func(t *plan.Train) {
+		t.Epochs, t.Keep, t.Patience, t.Plateau, t.Watch, t.Greater = 9, true, 3, 1, "val_loss", true
+	},
 }
 
 // A run that is interrupted after any step ends as one that was not.
