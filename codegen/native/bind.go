@@ -239,8 +239,8 @@ func (c *compiled) size(r *run, k *kernel, bind map[string]int, elems int, divid
 	if t.tile > 0 {
 		r.points *= t.sizes.eval(t.sizes.tiles(t.extents[t.v], t.tile), bind)
 	}
-	if t.row >= 0 {
-		r.points *= t.sizes.eval(t.sizes.rowTiles(t.extents[t.row], t.rows), bind)
+	for _, w := range t.rows {
+		r.points *= t.sizes.eval(t.sizes.rowTiles(t.extents[w.loop], w.n), bind)
 	}
 	for _, l := range t.split {
 		r.splits *= extents[l]
@@ -262,7 +262,7 @@ func (c *compiled) size(r *run, k *kernel, bind map[string]int, elems int, divid
 		if chunks < 16 {
 			rounds = min(maxRounds/chunks, r.splits, work/chunkWork/chunks)
 		}
-		if t.row >= 0 && t.across && all/elems >= 1024 && elems*elemSize(t.result) <= maxPartials/8 {
+		if len(t.rows) > 0 && t.across && all/elems >= 1024 && elems*elemSize(t.result) <= maxPartials/8 {
 			// Each chunk goes over all that is reduced: in rounds, so that what the chunks share stays in a cache near by.
 			rounds = max(rounds, min(maxRounds, r.splits, all/elems/256, maxPartials/(elems*elemSize(t.result))))
 		}

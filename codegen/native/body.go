@@ -78,8 +78,10 @@ func (e *emitter) value(nd *node, in *instance) value.Value {
 	if varies {
 		key += fmt.Sprintf(" u%d", in.u)
 	}
-	if e.row >= 0 && nd.uses(e.row) {
-		key += fmt.Sprintf(" r%d", in.r)
+	for k, w := range e.rows {
+		if nd.uses(w.loop) {
+			key += fmt.Sprintf(" r%d:%d", k, in.r[k])
+		}
 	}
 	s := e.scopeFor(e.levelOf(nd))
 	if v := s.cache[key]; v != nil {

@@ -41,7 +41,7 @@ type emitter struct {
 	at     []value.Value // of each loop: its index; of the vector loop, that of lane 0 of instance 0
 	levels map[*node]int // memo of levelOf
 
-	nowRows int // of the tile that is being written
+	now [2]int // rows of the tile that is being written
 
 	inGuard bool // a guard is being written: what it reads is not guarded
 }
@@ -49,7 +49,7 @@ type emitter struct {
 // instance is one vector of points among those that one round of the vector loop computes.
 type instance struct {
 	u    int         // its number: it starts u vectors after the round's first point
-	r    int         // its row of the tile
+	r    [2]int      // its rows of the tile
 	tail value.Value // lanes that are points; nil: all are
 }
 
@@ -70,8 +70,8 @@ func (e *emitter) assignLevels() {
 	for _, l := range e.outer {
 		e.level[l] = 1
 	}
-	if e.row >= 0 {
-		e.level[e.row] = 1
+	for _, w := range e.rows {
+		e.level[w.loop] = 1
 	}
 	next := 2
 	if e.across {
@@ -151,8 +151,8 @@ func (e *emitter) points() {
 	if e.tile > 0 {
 		extents = append(extents, e.size(e.sizes.tiles(e.extents[e.v], e.tile)))
 	}
-	if e.row >= 0 {
-		extents = append(extents, e.size(e.sizes.rowTiles(e.extents[e.row], e.rows)))
+	for _, w := range e.rows {
+		extents = append(extents, e.size(e.sizes.rowTiles(e.extents[w.loop], w.n)))
 	}
 	rest := e.word(wordP0)
 	for k := len(extents) - 1; k >= 0; k-- {
@@ -173,12 +173,8 @@ func (e *emitter) points() {
 		if e.tile > 0 {
 			tile, more = more[0], more[1:]
 		}
-		if e.row >= 0 {
-			e.rowTile(in, more[0], func() { e.point(tile) })
-		} else {
-			e.nowRows = 1
-			e.point(tile)
-		}
+		e.now = [2]int{1, 1}
+		e.rowTiles(in, 0, more, func() { e.point(tile) })
 		e.scopes = e.scopes[:1]
 		next := make([]value.Value, len(digits))
 		var carry value.Value = int64Const(1)
@@ -196,30 +192,33 @@ func (e *emitter) points() {
 	})
 }
 
-// rowTile writes body for the rows of tile number t.
-func (e *emitter) rowTile(s *scope, t value.Value, body func()) {
-	first := s.mul(t, int64Const(e.rows))
-	if n, ok := e.extents[e.row].isConst(); ok {
-		if n%e.rows != 0 {
-			last := int64Const(n - e.rows)
-			first = s.choose(s.icmp(enum.IPredSLT, first, last), first, last)
-		}
-		e.at[e.row], e.nowRows = first, e.rows
+// rowTiles writes body for the rows of the tiles with these numbers, of the row loops from number k on.
+func (e *emitter) rowTiles(s *scope, k int, tiles []value.Value, body func()) {
+	if k == len(e.rows) {
+		e.scopes[1] = s
 		body()
 		return
 	}
-	n := e.size(e.extents[e.row])
-	s.either(s.icmp(enum.IPredSGE, n, int64Const(e.rows)), func(in *scope) {
-		last := in.sub(n, int64Const(e.rows))
-		e.scopes[1] = in
-		e.at[e.row], e.nowRows = in.choose(in.icmp(enum.IPredSLT, first, last), first, last), e.rows
-		body()
+	w := e.rows[k]
+	first := s.mul(tiles[k], int64Const(w.n))
+	if n, ok := e.extents[w.loop].isConst(); ok {
+		if n%w.n != 0 {
+			last := int64Const(n - w.n)
+			first = s.choose(s.icmp(enum.IPredSLT, first, last), first, last)
+		}
+		e.at[w.loop], e.now[k] = first, w.n
+		e.rowTiles(s, k+1, tiles, body)
+		return
+	}
+	n := e.size(e.extents[w.loop])
+	s.either(s.icmp(enum.IPredSGE, n, int64Const(w.n)), func(in *scope) {
+		last := in.sub(n, int64Const(w.n))
+		e.at[w.loop], e.now[k] = in.choose(in.icmp(enum.IPredSLT, first, last), first, last), w.n
+		e.rowTiles(in, k+1, tiles, body)
 	}, func(in *scope) {
-		e.scopes[1] = in
-		e.at[e.row], e.nowRows = t, 1
-		body()
+		e.at[w.loop], e.now[k] = tiles[k], 1
+		e.rowTiles(in, k+1, tiles, body)
 	})
-	e.scopes[1] = s
 }
 
 // point writes what is done at one point p.
@@ -303,12 +302,23 @@ func (e *emitter) vectors(lo, hi value.Value, count poly, n int, body func([]*in
 // instances returns n vectors of each row of the tile, row by row.
 func (e *emitter) instances(n int, tail value.Value) []*instance {
 	var ins []*instance
-	for r := range e.nowRows {
+	for _, r := range e.tileRows() {
 		for u := range n {
 			ins = append(ins, &instance{u: u, r: r, tail: tail})
 		}
 	}
 	return ins
+}
+
+// tileRows returns the rows of the tile that is being written.
+func (e *emitter) tileRows() [][2]int {
+	var rows [][2]int
+	for a := range e.now[0] {
+		for b := range e.now[1] {
+			rows = append(rows, [2]int{a, b})
+		}
+	}
+	return rows
 }
 
 // leftAfter returns how many of so many points are left after the rounds of n vectors, if n is not 1.
@@ -435,7 +445,7 @@ func (e *emitter) reduceLanes() {
 	n := e.unroll
 	width := len(e.identity(e.lanes))
 	var states []value.Value
-	for range e.nowRows * n {
+	for range len(e.tileRows()) * n {
 		states = append(states, e.identity(e.lanes)...)
 	}
 	states = e.reducedLoops(0, states, func(states []value.Value) []value.Value {
@@ -446,8 +456,8 @@ func (e *emitter) reduceLanes() {
 		}
 		return e.reduceVectors(lo, hi, count, n, width, states)
 	})
-	for r := range e.nowRows {
-		e.storeResult(&instance{r: r}, e.finish(e.combineLanes(states[r*n*width:(r+1)*n*width], n, width)))
+	for r, row := range e.tileRows() {
+		e.storeResult(&instance{r: row}, e.finish(e.combineLanes(states[r*n*width:(r+1)*n*width], n, width)))
 	}
 }
 
@@ -481,7 +491,7 @@ func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, st
 	// A section carries only the states of the vectors that it computes.
 	section := func(from, to value.Value, vectors int, some, tail bool, states []value.Value) []value.Value {
 		var carry []value.Value
-		for r := range e.nowRows {
+		for r := range e.tileRows() {
 			carry = append(carry, states[r*n*width:][:vectors*width]...)
 		}
 		carry = s.loop(from, to, vectors*e.lanes, some, carry, func(in *scope, iv value.Value, carry []value.Value) []value.Value {
@@ -499,7 +509,7 @@ func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, st
 			return out
 		})
 		next := append([]value.Value{}, states...)
-		for r := range e.nowRows {
+		for r := range e.tileRows() {
 			copy(next[r*n*width:], carry[r*vectors*width:][:vectors*width])
 		}
 		return next
@@ -629,7 +639,7 @@ func (e *emitter) guard(in *instance) value.Value {
 	e.inGuard = true
 	defer func() { e.inGuard = false }()
 	s := e.inner()
-	return s.memo(fmt.Sprintf("guards %d %d", in.u, in.r), func() value.Value {
+	return s.memo(fmt.Sprintf("guards %d %v", in.u, in.r), func() value.Value {
 		var all value.Value
 		for _, g := range e.guards {
 			x, limit := e.number32(g.e, in), e.number32(g.limit, in)

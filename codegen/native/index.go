@@ -45,15 +45,12 @@ func (e *emitter) linear(f *form, in *instance) value.Value {
 	slices.SortStableFunc(terms, func(a, b linear) int { return cmp.Compare(e.level[a.loop], e.level[b.loop]) })
 	sum := e.size(f.c)
 	key := "linear " + f.c.String()
-	var perVector, perRow poly
+	var perVector poly
 	for _, t := range terms {
 		s := e.scopeFor(e.level[t.loop])
 		key += fmt.Sprintf("+%v*%d", t.coef, t.loop)
 		if t.loop == e.v {
 			perVector = t.coef
-		}
-		if t.loop == e.row {
-			perRow = t.coef
 		}
 		sum = s.memo(key, func() value.Value { return s.add(sum, s.mul(e.at[t.loop], e.size(t.coef))) })
 	}
@@ -61,8 +58,10 @@ func (e *emitter) linear(f *form, in *instance) value.Value {
 	if perVector != nil {
 		shift = shift.add(perVector.scale(in.u * e.lanes))
 	}
-	if perRow != nil {
-		shift = shift.add(perRow.scale(in.r))
+	for k, w := range e.rows {
+		if c := f.coef(w.loop); c != nil {
+			shift = shift.add(c.scale(in.r[k]))
+		}
 	}
 	if len(shift) == 0 {
 		return sum
@@ -71,14 +70,16 @@ func (e *emitter) linear(f *form, in *instance) value.Value {
 	return s.memo(fmt.Sprintf("%s@%v", key, shift), func() value.Value { return s.add(sum, e.size(shift)) })
 }
 
-// suffix tells instances apart in the keys of values that depend on the vector loop or the row loop.
+// suffix tells instances apart in the keys of values that depend on the vector loop or the row loops.
 func (e *emitter) suffix(uses func(int) bool, in *instance) string {
 	s := ""
 	if e.v >= 0 && uses(e.v) {
 		s = fmt.Sprintf(" u%d", in.u)
 	}
-	if e.row >= 0 && uses(e.row) {
-		s += fmt.Sprintf(" r%d", in.r)
+	for k, w := range e.rows {
+		if uses(w.loop) {
+			s += fmt.Sprintf(" r%d:%d", k, in.r[k])
+		}
 	}
 	return s
 }
@@ -216,10 +217,7 @@ func (e *emitter) nonlinearLanes(f *form, in *instance) value.Value {
 // read returns the element that a reads, as a vector if it differs from lane to lane.
 func (e *emitter) read(a *access, d tensor.DType, in *instance) value.Value {
 	if e.accessVaries(a) {
-		key := fmt.Sprintf("read %p%s", a, e.suffix(func(int) bool { return true }, in))
-		if e.row >= 0 && !a.uses(e.row) {
-			key = fmt.Sprintf("read %p u%d", a, in.u)
-		}
+		key := fmt.Sprintf("read %p%s", a, e.suffix(func(l int) bool { return l == e.v || a.uses(l) }, in))
 		s := e.scopeFor(e.levelOfAccess(a))
 		if v := s.cache[key]; v != nil {
 			return v

@@ -27,12 +27,11 @@ type loopNest struct {
 	reduced []int // without v
 	v       int   // −1: there is none, all is scalar
 	across  bool
-	tile    int   // of v across the result; 0: v is not tiled
-	lanes   int   // of a vector
-	unroll  int   // vectors in a round of the vector loop
-	row     int   // the outer loop of which several rows are computed together, −1 for none: see tiling
-	rows    int   // how many
-	split   []int // the loops, flattened, that partial results may be split over: the first reduced ones, or v
+	tile    int       // of v across the result; 0: v is not tiled
+	lanes   int       // of a vector
+	unroll  int       // vectors in a round of the vector loop
+	rows    []rowLoop // the loops of the result of which several rows are computed together, at most two: see tiling
+	split   []int     // the loops, flattened, that partial results may be split over: the first reduced ones, or v
 
 	guards []guard
 	root   *node
@@ -79,7 +78,7 @@ func analyse(n *ir.Nest, operands []ir.Type, level Level) (*loopNest, error) {
 	}
 	t := &loopNest{
 		ir: n, combine: n.Combine, scatter: n.Write != nil, dtype: n.Body.DType, result: n.ResultDType(),
-		v: -1, row: -1, lanes: level.Lanes, sizes: newSizes(),
+		v: -1, lanes: level.Lanes, sizes: newSizes(),
 	}
 	c := &nestCompiler{loopNest: t, known: map[string]*node{}, memo: map[*ir.Expr]*node{}}
 	c.low = &forms{nest: n, sizes: t.sizes}

@@ -1,6 +1,10 @@
 package native
 
-import "github.com/nnc-lang/nnc/ir"
+import (
+	"slices"
+
+	"github.com/nnc-lang/nnc/ir"
+)
 
 // Note [Tiles of rows]
 //
@@ -9,10 +13,16 @@ import "github.com/nnc-lang/nnc/ir"
 // matrix product, and in the same way for a convolution, this is the register-tiled kernel: rows × vectors of sums in registers, one
 // element of the first operand for each row, one vector of the second for each vector.
 //
+// Where the vector loop is reduced, all operands are loaded as vectors, and tiles of two row loops make their loads serve: a product with a
+// transposed matrix is of this kind.
+//
 // The rows of the last tile overlap those before it, and compute the same elements again, so that there is one piece of code. If there
 // are fewer rows than a tile has, which can be known only when the program runs, rows are computed one by one.
 
-// tiling chooses the row loop and the size of a tile.
+// rowLoop is a loop of the result of which n rows are computed together.
+type rowLoop struct{ loop, n int }
+
+// tiling chooses the row loops and the sizes of their tiles.
 func (c *nestCompiler) tiling(level Level) {
 	c.unroll = 1
 	if c.combine == ir.Map || c.scatter || c.combine == ir.ArgMax || c.combine == ir.ArgMin {
@@ -27,12 +37,7 @@ func (c *nestCompiler) tiling(level Level) {
 	if c.v < 0 || len(c.known) > 8 || len(c.guards) > 0 || c.outs.fails() {
 		return
 	}
-	row, best := -1, 0
-	for _, u := range c.outer {
-		if s := c.reuse(u); s > 0 && s >= best {
-			row, best = u, s
-		}
-	}
+	row := c.bestRow(c.outer)
 	if row < 0 {
 		return
 	}
@@ -54,29 +59,57 @@ func (c *nestCompiler) tiling(level Level) {
 			most[1] = 6
 		}
 	}
-	c.row, c.unroll, c.rows = row, vectors, most[vectors]
-	if n, ok := c.extents[row].isConst(); ok {
-		c.rows = evenTile(n, most[vectors])
-	} else if c.rows > 8 {
-		c.rows = 8 // batches are often multiples of it
+	second := -1
+	if !c.across && c.root.op == ir.OpMul {
+		second = c.bestRow(without(c.outer, row))
 	}
-	if c.rows < 2 {
-		c.row, c.rows = -1, 0
+	if second >= 0 {
+		most[1] = 4
+		if level.Regs < 32 {
+			most[1] = 3
+		}
+		// The tiles of the second loop are the outer ones: what does not depend on the first is loaded once for all of its tiles.
+		c.addRow(second, most[1])
+	}
+	c.addRow(row, most[vectors])
+	if len(c.rows) == 0 {
 		return
 	}
-	var outer []int
-	for _, u := range c.outer {
-		if u != row {
-			outer = append(outer, u)
-		}
-	}
-	c.outer = outer
+	c.unroll = vectors
 	if c.across {
 		c.tile = vectors * c.lanes
 		if n, ok := c.extents[c.v].isConst(); ok && n <= c.tile {
 			c.tile = 0
 		}
 	}
+}
+
+// addRow makes an outer loop a row loop with tiles of at most that many rows.
+func (c *nestCompiler) addRow(loop, most int) {
+	n := min(most, 8) // batches are often multiples of it
+	if extent, ok := c.extents[loop].isConst(); ok {
+		n = evenTile(extent, most)
+	}
+	if n < 2 {
+		return
+	}
+	c.rows = append(c.rows, rowLoop{loop, n})
+	c.outer = without(c.outer, loop)
+}
+
+func without(loops []int, loop int) []int {
+	return slices.DeleteFunc(slices.Clone(loops), func(l int) bool { return l == loop })
+}
+
+// bestRow returns the best row loop among some, −1 if none can be one.
+func (c *nestCompiler) bestRow(loops []int) int {
+	row, best := -1, 0
+	for _, u := range loops {
+		if s := c.reuse(u); s > 0 && s >= best {
+			row, best = u, s
+		}
+	}
+	return row
 }
 
 // evenTile returns the tile of at most that many rows that wastes least of n rows.
