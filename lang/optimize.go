@@ -154,7 +154,8 @@ func (f *frame) groupWhere(cond syntax.Expr, c *ir.Cell) (fits, ok bool) {
 }
 
 // clip limits gradients, all groups' together: value(v) each element, norm(v) each parameter's norm, global_norm(v) the norm of all.
-// Source: Keras, clipvalue, clipnorm, global_clipnorm.
+// A second number is added to a norm before it is compared. Source: Keras, clipvalue, clipnorm, global_clipnorm; PyTorch, clip_grad_norm_,
+// which adds 1e-6.
 func (t *trainer) clip(f *frame, n syntax.Expr, grads []*ir.Value) ([]*ir.Value, bool) {
 	call, ok := n.(*syntax.Call)
 	var kind *syntax.Name
@@ -162,7 +163,7 @@ func (t *trainer) clip(f *frame, n syntax.Expr, grads []*ir.Value) ([]*ir.Value,
 		kind, ok = call.Fn.(*syntax.Name)
 	}
 	kinds := []string{"value", "norm", "global_norm"}
-	if !ok || !slices.Contains(kinds, kind.Name) || len(call.Args) != 1 {
+	if !ok || !slices.Contains(kinds, kind.Name) || len(call.Args) != 1 && (len(call.Args) != 2 || kind.Name == "value") {
 		d := f.errorf(n.Span(), diag.InvalidValue, "`clip` takes value(v), norm(v) or global_norm(v)")
 		if ok {
 			if near := diag.DidYouMean(kind.Name, kinds); near != "" && near != kind.Name {
@@ -179,6 +180,16 @@ func (t *trainer) clip(f *frame, n syntax.Expr, grads []*ir.Value) ([]*ir.Value,
 		f.errorf(call.Args[0].Value.Span(), diag.NotShared, "the limit of `clip` is one number for all examples")
 		return nil, false
 	}
+	var added value = integer(0)
+	if len(call.Args) == 2 {
+		added = f.eval(call.Args[1].Value)
+		if _, ok := added.(number); !ok {
+			if !isPoison(added) {
+				f.errorf(call.Args[1].Value.Span(), diag.NotConstant, "what is added to the norm is a number known when the program is compiled")
+			}
+			return nil, false
+		}
+	}
 	f.enter(n)
 	arrays := make([]*array, len(grads))
 	for i, g := range grads {
@@ -189,6 +200,9 @@ func (t *trainer) clip(f *frame, n syntax.Expr, grads []*ir.Value) ([]*ir.Value,
 		return f.reduce(ir.Sum, sq, nil, a.own)
 	}
 	shrink := func(a, norm *array) *array {
+		if x := added.(number); x.float != 0 {
+			norm = f.apply(ir.OpAdd, norm, scalarArray(ir.F32(x.float)))
+		}
 		return f.apply(ir.OpMul, a, f.apply(ir.OpDiv, limit, f.apply(ir.OpMax, norm, limit)))
 	}
 	var global *array
