@@ -39,6 +39,7 @@ type drawing struct {
 	data  *loaded
 	tree  *syntax.File
 	depth int
+	whole bool // layers are called by the model's name and their own
 }
 
 // Run carries out the command.
@@ -181,7 +182,11 @@ func codeText(n syntax.Node) string {
 	if n == nil {
 		return ""
 	}
-	return shortened(strings.Join(strings.Fields(n.Span().Text()), " "))
+	text := strings.Join(strings.Fields(n.Span().Text()), " ")
+	if call, ok := n.(*syntax.Call); ok && len([]rune(text)) > maxLabel {
+		return shortened(codeText(call.Fn) + "(…)")
+	}
+	return shortened(text)
 }
 
 // maxLabel is how many characters a line in a drawing may have.

@@ -68,7 +68,7 @@ func (d *drawing) layers(m *plan.Model, f *ir.Func, lane int, inputs []*graph.No
 		if node == nil || now != key {
 			key = now
 			if layer != nil {
-				node = d.layerNode(layer, lane)
+				node = d.layerNode(m, layer, lane)
 			} else {
 				node = d.Add(graph.Op, lane, "op", d.expressionAt(i), "")
 			}
@@ -120,8 +120,11 @@ func (d *drawing) layerOf(m *plan.Model, scope string) *plan.Layer {
 }
 
 // layerNode is a box with the layer's name, its kind and what it is configured with, the shape of its output and its parameters.
-func (d *drawing) layerNode(l *plan.Layer, lane int) *graph.Node {
+func (d *drawing) layerNode(m *plan.Model, l *plan.Layer, lane int) *graph.Node {
 	name := l.Path
+	if d.whole {
+		name = m.Name + "." + name
+	}
 	lines := []string{l.Kind, name}
 	if activation, ok := l.Config["activation"].(plan.Ref); ok && activation != "" && activation != "linear" {
 		lines[0] += ", " + string(activation)

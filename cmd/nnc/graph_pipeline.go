@@ -21,11 +21,14 @@ func (d *drawing) pipeline(t *plan.Train, decl *syntax.Train) {
 		lines = append(lines, count(len(m.Layers)).of("layer")+", "+term.Count(s.Trainable)+" parameters")
 		model := d.Add(graph.Layer, 0, m.Name, lines...)
 		if last != nil {
-			d.Connect(last, model).Label = fieldsText(m.Inputs)
+			edge := d.Connect(last, model)
+			if len(t.Models) == 1 {
+				edge.Label = fieldsText(m.Inputs)
+			}
 		}
 		d.Connect(model, loss).Label = "output " + dimsText(m.Output.Shape)
 	}
-	if other := otherFields(t); last != nil && other != "" {
+	if other := otherFields(t); last != nil && other != "" && len(t.Models) == 1 {
 		d.Connect(last, loss).Label = other
 	}
 	optimizer := d.Add(graph.Update, 0, "optimizer", append([]string{"optimizer"}, optimizerTexts(decl)...)...)

@@ -32,7 +32,8 @@ type Edge struct {
 	From, To *Node
 	Label    string
 	Dashed   bool
-	// Upward marks an arrow against the direction in which the graph is read: it does not count for the rows.
+	// Upward marks an arrow against the direction in which the graph is read: it does not count for the rows. If it is dashed, it runs at
+	// the side.
 	Upward bool
 }
 

@@ -91,10 +91,10 @@ func size(n *Node) (w, h float64) {
 	return math.Ceil(max(w, 40)) + 2*padX, float64(len(n.Lines))*lineHeight + 2*padY
 }
 
-// bend gives an edge within a lane that skips rows a bend in each of them.
+// bend gives an edge within a lane that skips rows a bend in each of them, from the top downwards.
 func (l *layout) bend(e *Edge) {
-	from, to := l.cells[e.From], l.cells[e.To]
-	if e.Upward || from.lane != to.lane || to.row <= from.row {
+	from, to := l.ends(e)
+	if from == nil {
 		return
 	}
 	last := from
@@ -107,6 +107,33 @@ func (l *layout) bend(e *Edge) {
 	}
 	last.down = append(last.down, to)
 	to.up = append(to.up, last)
+}
+
+// ends returns the upper and the lower end of an edge that runs through the rows of its lane; nil for others.
+func (l *layout) ends(e *Edge) (upper, lower *cell) {
+	from, to := l.cells[e.From], l.cells[e.To]
+	switch {
+	case from.lane != to.lane || from.row == to.row:
+		return nil, nil
+	case from.row < to.row:
+		return from, to
+	case e.Upward && !e.Dashed:
+		return to, from
+	}
+	return nil, nil
+}
+
+// outward reports whether an arrow leads from a node to a lane further right: such nodes stand right of others that would do as well.
+func (l *layout) outward(c *cell) bool {
+	if c.node == nil {
+		return false
+	}
+	for _, e := range l.g.Edges {
+		if e.From == c.node && e.To.Lane > c.lane {
+			return true
+		}
+	}
+	return false
 }
 
 // rowsOf puts every node below those that it depends on. Edges that close a cycle do not count.
@@ -181,15 +208,15 @@ func rowsOf(g *Graph) map[*Node]int {
 func (l *layout) sweep() {
 	for _, lane := range l.rows {
 		for r := range lane {
-			reorder(lane[r], func(c *cell) []*cell { return c.up })
+			l.reorder(lane[r], func(c *cell) []*cell { return c.up })
 		}
 		for r := range slices.Backward(lane) {
-			reorder(lane[r], func(c *cell) []*cell { return c.down })
+			l.reorder(lane[r], func(c *cell) []*cell { return c.down })
 		}
 	}
 }
 
-func reorder(row []*cell, neighbours func(*cell) []*cell) {
+func (l *layout) reorder(row []*cell, neighbours func(*cell) []*cell) {
 	wish := map[*cell]float64{}
 	for _, c := range row {
 		wish[c] = c.order
@@ -199,6 +226,9 @@ func reorder(row []*cell, neighbours func(*cell) []*cell) {
 				sum += n.order
 			}
 			wish[c] = sum / float64(len(ns))
+		}
+		if l.outward(c) {
+			wish[c] += 0.3
 		}
 	}
 	slices.SortStableFunc(row, func(a, b *cell) int { return cmp.Compare(wish[a], wish[b]) })
@@ -283,7 +313,7 @@ func (l *layout) coordinates() {
 	}
 	l.laneX = append(l.laneX, left-laneGap)
 	for _, e := range l.g.Edges { // room for arrows that lead back at the side
-		if from, to := l.cells[e.From], l.cells[e.To]; from.lane == to.lane && from.row >= to.row {
+		if from, to := l.cells[e.From], l.cells[e.To]; l.alongSide(e) {
 			l.width = max(l.width, l.side(from, to)+padX+float64(utf8.RuneCountInString(e.Label))*charWidth*0.8)
 		}
 	}
@@ -291,6 +321,12 @@ func (l *layout) coordinates() {
 	if title := float64(utf8.RuneCountInString(l.g.Title))*8.5 + 2*margin; title > l.width {
 		l.width = title
 	}
+}
+
+// alongSide reports whether an edge leads back at the side of its lane.
+func (l *layout) alongSide(e *Edge) bool {
+	upper, _ := l.ends(e)
+	return upper == nil && e.From.Lane == e.To.Lane
 }
 
 // side is where an arrow that leads back runs: right of all cells between its ends.

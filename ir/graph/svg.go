@@ -3,6 +3,7 @@ package graph
 import (
 	"fmt"
 	"html"
+	"slices"
 	"strings"
 )
 
@@ -59,24 +60,14 @@ func (l *layout) drawNode(b *strings.Builder, n *Node) {
 func (l *layout) drawEdge(b *strings.Builder, e *Edge) {
 	from, to := l.cells[e.From], l.cells[e.To]
 	var path strings.Builder
+	upper, lower := l.ends(e)
 	switch {
-	case from.lane == to.lane && to.row > from.row && !e.Upward:
-		x, y := from.x, from.y+from.h/2
-		fmt.Fprintf(&path, "M%.1f %.1f", x, y)
-		for _, c := range append(l.bends[e], to) {
-			end := c.y - c.h/2
-			middle := (y + end) / 2
-			fmt.Fprintf(&path, " C%.1f %.1f %.1f %.1f %.1f %.1f", x, middle, c.x, middle, c.x, end)
-			if x, y = c.x, end; c.node == nil { // straight past the boxes of the row
-				y += c.h
-				fmt.Fprintf(&path, " L%.1f %.1f", x, y)
-			}
-		}
-	case from.lane == to.lane && adjacentUp(from, to):
-		x, y := from.x, from.y-from.h/2
-		end := to.y + to.h/2
-		middle := (y + end) / 2
-		fmt.Fprintf(&path, "M%.1f %.1f C%.1f %.1f %.1f %.1f %.1f %.1f", x, y, x, middle, to.x, middle, to.x, end)
+	case upper == from && upper != nil:
+		through(&path, from, append(slices.Clone(l.bends[e]), lower), 1)
+	case upper != nil:
+		stops := append([]*cell{upper}, l.bends[e]...)
+		slices.Reverse(stops)
+		through(&path, from, stops, -1)
 	case from.lane == to.lane:
 		side := l.side(from, to)
 		x, end := from.x+from.w/2, to.x+to.w/2
@@ -99,8 +90,21 @@ func (l *layout) drawEdge(b *strings.Builder, e *Edge) {
 	fmt.Fprintf(b, `<path d="%s" fill="none" stroke="#666" stroke-width="1.2"%s marker-end="url(#tip)"/>`+"\n", path.String(), dash)
 }
 
-// adjacentUp reports whether an arrow back leads to the row right above, with nothing between.
-func adjacentUp(from, to *cell) bool { return from.row == to.row+1 }
+// through draws from a cell to the near edge of each of the others, and straight past the boxes of a row where one is a bend; way is 1
+// downwards and -1 upwards.
+func through(path *strings.Builder, from *cell, stops []*cell, way float64) {
+	x, y := from.x, from.y+way*from.h/2
+	fmt.Fprintf(path, "M%.1f %.1f", x, y)
+	for _, c := range stops {
+		end := c.y - way*c.h/2
+		middle := (y + end) / 2
+		fmt.Fprintf(path, " C%.1f %.1f %.1f %.1f %.1f %.1f", x, middle, c.x, middle, c.x, end)
+		if x, y = c.x, end; c.node == nil {
+			y += way * c.h
+			fmt.Fprintf(path, " L%.1f %.1f", x, y)
+		}
+	}
+}
 
 func sign(x float64) float64 {
 	if x < 0 {
@@ -117,7 +121,7 @@ func (l *layout) drawLabel(b *strings.Builder, e *Edge) {
 	from, to := l.cells[e.From], l.cells[e.To]
 	x, y := (from.x+to.x)/2, (from.y+from.h/2+to.y-to.h/2)/2
 	anchor := "middle"
-	if from.lane == to.lane && from.row >= to.row && !adjacentUp(from, to) {
+	if l.alongSide(e) {
 		x, y, anchor = l.side(from, to)+6, (from.y+to.y)/2, "start"
 	} else if bends := l.bends[e]; len(bends) > 0 {
 		x, y = bends[len(bends)/2].x, bends[len(bends)/2].y
