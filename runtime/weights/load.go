@@ -1,6 +1,7 @@
 package weights
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -36,7 +37,7 @@ func Load(prog runtime.Program, p *plan.Program, l *plan.Load) (note string, err
 		if into == "" {
 			into = "the program"
 		}
-		return "", fmt.Errorf("load: %s does not fit %s: %w", path, into, err)
+		return "", fmt.Errorf("load: %s does not fit %s:%w", path, into, err)
 	}
 	for i, w := range want {
 		if err := prog.SetCell(cells[i], found[w.Path]); err != nil {
@@ -136,6 +137,9 @@ func (f *File) matchPart(want []Want, prefixes []string, own string) (found map[
 		if missing < fewest {
 			problems, fewest = wrong, missing
 		}
+	}
+	if fewest == 0 { // the names say what was meant
+		return nil, nil, errors.New("\n" + strings.TrimSuffix(bullets(problems), "\n"))
 	}
 	found, why := f.matchOrder(want)
 	if why == "" {
