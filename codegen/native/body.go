@@ -124,6 +124,9 @@ func (e *emitter) identity(n int) []value.Value {
 	case ir.Sum:
 		return []value.Value{num(t, 0)}
 	case ir.Prod:
+		if e.dtype == tensor.F32 { // a factor's overflow must not outlive a 0 in another lane
+			t = vector(n, f64)
+		}
 		return []value.Value{num(t, 1)}
 	case ir.Max:
 		return []value.Value{num(t, lowest)}
@@ -145,6 +148,9 @@ func (e *emitter) accumulate(in *instance, state []value.Value) []value.Value {
 		next = []value.Value{e.inner().fma(a, b, state[0])}
 	} else {
 		x := []value.Value{e.use(e.root, in)}
+		if e.combine == ir.Prod && e.dtype == tensor.F32 {
+			x[0] = e.inner().blk.NewFPExt(x[0], state[0].Type())
+		}
 		if len(state) == 2 {
 			n := e.number32(e.number, in)
 			x = append(x, e.scopeFor(e.levelOfForm(e.number)).splat(n, e.width()))
@@ -225,6 +231,9 @@ func (e *emitter) better(s *scope, a, b []value.Value) []value.Value {
 
 // finish returns the result of a state.
 func (e *emitter) finish(state []value.Value) value.Value {
+	if e.combine == ir.Prod && e.dtype == tensor.F32 {
+		return e.inner().blk.NewFPTrunc(state[0], vector(lanesOf(state[0]), f32))
+	}
 	if len(state) == 1 {
 		return state[0]
 	}

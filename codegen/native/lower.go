@@ -145,7 +145,7 @@ func (b *bodyLowering) define(v *ir.Value, s slot) int {
 }
 
 func (b *bodyLowering) body(f *ir.Func) error {
-	for _, in := range f.Body {
+	for _, in := range fuse(f).Body {
 		args := make([]int, len(in.Args))
 		for k, a := range in.Args {
 			n, ok := b.number[a]

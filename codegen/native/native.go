@@ -4,13 +4,25 @@
 // A compiled program is kernels, which equal nests share, and for each function and binding of its symbols a table of launches: a kernel,
 // where its operands lie, and how its points are divided into chunks.
 //
-//	lower.go    functions → launches over numbered slots; equal nests → one kernel
-//	nest.go     a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
-//	emit.go     a nest → LLVM IR: vector loops, reductions, guards (index.go: reads; body.go, scalar.go, poly_math.go: scalar ops)
-//	scope.go    LLVM IR with everything placed in the outermost loop that knows it, since no optimiser runs
-//	toolchain.go, cache.go   LLVM IR → object file
-//	bind.go     launches for given sizes: chunks, and where in the arena values live (memory.go)
-//	run.go      calls; team.go: threads
+//	fuse.go      elementwise nests into their consumers
+//	lower.go     functions → launches over numbered slots; equal nests → one kernel (scan.go: scans)
+//	prepare.go   sums of products: operands padded, or permuted, to be read without tests and in single steps
+//	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
+//	tiling.go    how many rows and vectors of the result are computed together
+//	emit.go      a nest → LLVM IR: points, vectors, reductions, guards (index.go: reads; body.go, scalar.go, poly_math.go: scalar ops)
+//	scope.go     LLVM IR with everything placed in the outermost loop that knows it, since no optimiser runs
+//	toolchain.go, cache.go, level.go   LLVM IR → object file, for a level of processors
+//	bind.go      launches for given sizes: chunks, rounds, and where in the arena values live (memory.go)
+//	run.go       calls; team.go: threads
+//
+// There are no special kernels: a matrix product, a convolution or the gradient of one is a nest whose reads let rows and vectors be computed
+// together, and so is a user's own layer.
+//
+// Cells have two places each: a call makes their next values in the one and then exchanges them, so that one that fails changes nothing.
+//
+// Not done yet: what follows a reduction is a launch of its own (bias and activation of a convolution are computed by what reads them, such
+// as pooling); an optimiser's updates of one parameter are three; Winograd's algorithm; cells that are updated in place; slices of a
+// scan's sequences that are views; writes in scans; code for arm64.
 //
 // Chunks and the order in which partial results are combined depend on shapes alone, so that the bits of a result do not depend on the
 // number of threads.

@@ -282,7 +282,7 @@ func (c *nestCompiler) order() {
 	}
 	arg := c.combine == ir.ArgMax || c.combine == ir.ArgMin
 	switch {
-	case c.combine == ir.Map || c.scatter || arg:
+	case c.combine == ir.Map || c.combine == ir.Prod || c.scatter || arg:
 	case len(c.reduced) > 1 && c.across:
 		c.split = c.reduced[:len(c.reduced)-1]
 	case len(c.reduced) > 0:

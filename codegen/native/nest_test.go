@@ -213,6 +213,9 @@ func (g *generator) nest() *ir.Nest {
 	if d == tensor.Bool && n.Combine != ir.Max && n.Combine != ir.Min {
 		n.Combine = ir.Map
 	}
+	if n.Combine == ir.Prod && points > 900 { // beyond that partial products overflow, in an order of their own
+		n.Combine = ir.Sum
+	}
 	n.Out = loops
 	if n.Combine != ir.Map {
 		n.Out = g.intn(loops+1, "out")
