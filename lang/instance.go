@@ -474,6 +474,9 @@ func (f *frame) recordLayer(i *instance, decl *syntax.Layer, s *scope) func(valu
 		Std: f.isStd(decl.Span()), Config: map[string]any{}, Depth: f.layerDepth(i, model.inst),
 	}
 	for name, v := range i.recipe.args {
+		if fn, ok := v.(*fnValue); ok && !f.isStd(fn.decl.Span()) && f.std.lookup(fn.decl.Name.Name) != nil {
+			continue // it has the name of a library's fn that it is not
+		}
 		if c := configValue(v); c != nil {
 			l.Config[name] = c
 		}
@@ -523,6 +526,9 @@ func configValue(v value) any {
 	case text:
 		return string(v)
 	case *fnValue:
+		if v.config != nil {
+			return nil // a fn with arguments, such as elu(0.5)
+		}
 		return plan.Ref(v.decl.Name.Name)
 	case *overloads:
 		return plan.Ref(v.fns[0].decl.Name.Name)

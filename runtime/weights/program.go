@@ -104,36 +104,3 @@ func ownerOf(cell string, p *plan.Program) string {
 }
 
 func weightName(cell string) string { return cell[strings.LastIndexByte(cell, '.')+1:] }
-
-// kerasLayer returns the Keras class and arguments of a layer of the standard library; "" where Keras has none.
-func kerasLayer(l *plan.Layer) (class string, config map[string]any) {
-	c := l.Config
-	activation := func() string {
-		a, ok := c["activation"].(plan.Ref)
-		if !ok {
-			return "linear"
-		}
-		return string(a)
-	}
-	whole := func(name string) int {
-		v, _ := c[name].(float64)
-		return int(v)
-	}
-	square := func(name string) []int { return []int{whole(name), whole(name)} }
-	switch l.Kind {
-	case "Dense":
-		return "Dense", map[string]any{"units": whole("units"), "activation": activation(), "use_bias": c["use_bias"]}
-	case "Conv2D":
-		return "Conv2D", map[string]any{
-			"filters": whole("filters"), "kernel_size": square("size"), "strides": []int{1, 1}, "padding": "valid",
-			"activation": activation(), "use_bias": c["use_bias"],
-		}
-	case "MaxPool2D":
-		return "MaxPooling2D", map[string]any{"pool_size": square("size"), "strides": square("size"), "padding": "valid"}
-	case "Flatten":
-		return "Flatten", map[string]any{}
-	case "Dropout":
-		return "Dropout", map[string]any{"rate": c["rate"]}
-	}
-	return "", nil
-}

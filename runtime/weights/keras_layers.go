@@ -1,0 +1,173 @@
+package weights
+
+import (
+	"slices"
+
+	"github.com/nnc-lang/nnc/ir/plan"
+)
+
+// kerasActivations are the activations that Keras knows by name and that have no arguments in the program.
+var kerasActivations = []string{
+	"celu", "elu", "exponential", "gelu", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid",
+	"log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "swish", "tanh",
+}
+
+// layerConfig is what a program says of a layer.
+type layerConfig map[string]any
+
+// whole is a whole number.
+func (c layerConfig) whole(name string) int {
+	v, _ := c[name].(float64)
+	return int(v)
+}
+
+// wholes are several whole numbers, in Keras's order.
+func (c layerConfig) wholes(names ...string) []int {
+	list := make([]int, len(names))
+	for i, name := range names {
+		list[i] = c.whole(name)
+	}
+	return list
+}
+
+// kerasLayer returns the Keras class and arguments of a layer of the standard library; "" where Keras has none, or none with these
+// arguments.
+func kerasLayer(l *plan.Layer) (class string, config map[string]any) {
+	c := layerConfig(l.Config)
+	config = map[string]any{}
+	copied := func(names ...string) {
+		for _, name := range names {
+			config[name] = c[name]
+		}
+	}
+	wholes := func(names ...string) {
+		for _, name := range names {
+			config[name] = c.whole(name)
+		}
+	}
+	window := func(dims ...string) { // a convolution over these dimensions
+		wholes("filters")
+		copied("padding", "use_bias")
+		config["kernel_size"] = c.wholes(dims...)
+	}
+	if a, has := c["activation"]; has || slices.Contains([]string{"Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D", "Conv1DTranspose", "Conv2DTranspose"}, l.Kind) {
+		name, ok := a.(plan.Ref)
+		if !ok || !slices.Contains(kerasActivations, string(name)) {
+			return "", nil
+		}
+		config["activation"] = string(name)
+	}
+	switch l.Kind {
+	case "Dense":
+		wholes("units")
+		copied("use_bias")
+		return "Dense", config
+	case "Conv1D":
+		window("size")
+		config["strides"], config["dilation_rate"] = c.wholes("strides"), c.wholes("dilation")
+		wholes("groups")
+		return "Conv1D", config
+	case "Conv2D":
+		window("height", "width")
+		config["strides"], config["dilation_rate"] = c.wholes("stride_height", "stride_width"), c.wholes("dilation", "dilation")
+		wholes("groups")
+		return "Conv2D", config
+	case "Conv3D":
+		window("size", "size", "size")
+		config["strides"] = c.wholes("stride_depth", "stride_height", "stride_width")
+		return "Conv3D", config
+	case "DepthwiseConv2D":
+		window("height", "width")
+		delete(config, "filters")
+		config["strides"], config["dilation_rate"] = c.wholes("strides", "strides"), c.wholes("dilation", "dilation")
+		wholes("depth_multiplier")
+		return "DepthwiseConv2D", config
+	case "SeparableConv2D":
+		window("height", "width")
+		config["strides"], config["dilation_rate"] = c.wholes("strides", "strides"), c.wholes("dilation", "dilation")
+		wholes("depth_multiplier")
+		return "SeparableConv2D", config
+	case "Conv1DTranspose":
+		window("size")
+		config["strides"] = c.wholes("strides")
+		return "Conv1DTranspose", config
+	case "Conv2DTranspose":
+		if c.whole("groups") != 1 {
+			return "", nil
+		}
+		window("height", "width")
+		config["strides"] = c.wholes("strides", "strides")
+		return "Conv2DTranspose", config
+	case "MaxPool1D", "AvgPool1D":
+		copied("padding")
+		config["pool_size"], config["strides"] = c.wholes("size"), c.wholes("strides")
+	case "MaxPool2D", "AvgPool2D":
+		copied("padding")
+		config["pool_size"], config["strides"] = c.wholes("height", "width"), c.wholes("stride_height", "stride_width")
+	case "GlobalAvgPool1D", "GlobalAvgPool2D", "GlobalMaxPool1D", "GlobalMaxPool2D":
+		copied("keepdims")
+	case "UpSampling1D":
+		wholes("size")
+	case "UpSampling2D":
+		if c["align_corners"] == true {
+			return "", nil
+		}
+		copied("interpolation")
+		config["size"] = c.wholes("height", "width")
+	case "ZeroPadding1D":
+		config["padding"] = c.wholes("before", "after")
+	case "ZeroPadding2D":
+		config["padding"] = [][]int{c.wholes("top", "bottom"), c.wholes("left", "right")}
+	case "Cropping1D":
+		config["cropping"] = c.wholes("before", "after")
+	case "Cropping2D":
+		config["cropping"] = [][]int{c.wholes("top", "bottom"), c.wholes("left", "right")}
+	case "Reshape":
+		if len(l.Output) != 1 {
+			return "", nil
+		}
+		config["target_shape"] = []int(l.Output[0])
+	case "RepeatVector":
+		wholes("n")
+	case "Embedding":
+		if c.whole("padding_index") >= 0 {
+			return "", nil
+		}
+		wholes("input_dim", "output_dim")
+	case "Dropout":
+		copied("rate")
+	case "BatchNorm":
+		if c["unbiased"] == true {
+			return "", nil
+		}
+		copied("momentum", "center", "scale")
+		config["epsilon"] = c["eps"]
+	case "LayerNorm":
+		if c["whole"] == true {
+			return "", nil
+		}
+		copied("center", "scale")
+		config["epsilon"] = c["eps"]
+	case "GroupNorm":
+		wholes("groups")
+		copied("center", "scale")
+		config["epsilon"] = c["eps"]
+	case "RMSNorm":
+		config["epsilon"] = c["eps"]
+	case "Flatten", "PReLU", "UnitNorm":
+	default:
+		return "", nil
+	}
+	return kerasClasses[l.Kind], config
+}
+
+// kerasClasses are Keras's names of the layers without a kernel.
+var kerasClasses = map[string]string{
+	"MaxPool1D": "MaxPooling1D", "MaxPool2D": "MaxPooling2D", "AvgPool1D": "AveragePooling1D", "AvgPool2D": "AveragePooling2D",
+	"GlobalAvgPool1D": "GlobalAveragePooling1D", "GlobalAvgPool2D": "GlobalAveragePooling2D",
+	"GlobalMaxPool1D": "GlobalMaxPooling1D", "GlobalMaxPool2D": "GlobalMaxPooling2D",
+	"UpSampling1D": "UpSampling1D", "UpSampling2D": "UpSampling2D", "ZeroPadding1D": "ZeroPadding1D", "ZeroPadding2D": "ZeroPadding2D",
+	"Cropping1D": "Cropping1D", "Cropping2D": "Cropping2D", "Reshape": "Reshape", "RepeatVector": "RepeatVector", "Embedding": "Embedding",
+	"Dropout": "Dropout", "BatchNorm": "BatchNormalization", "LayerNorm": "LayerNormalization", "GroupNorm": "GroupNormalization",
+	"RMSNorm": "RMSNormalization", "Flatten": "Flatten", "PReLU": "PReLU", "UnitNorm": "UnitNormalization",
+}
