@@ -291,6 +291,11 @@ func (f *frame) reduceChecked(n syntax.Node, op string, elem *array, own []int, 
 		ids[i] = a.id
 		points = product(points, f.ownLength(a.extent))
 	}
+	if logical { // the greatest, or the least, of 1 for true and 0 for false
+		number := ir.Apply(ir.OpSelect, elem.body, ir.Const(tensor.I32, 1), ir.Const(tensor.I32, 0))
+		found := f.reduce(reduceOps[op], number, own, ids)
+		return f.apply(ir.OpLess, scalarArray(ir.Const(tensor.I32, 0)), found)
+	}
 	out := f.reduce(reduceOps[op], elem.body, own, ids)
 	if op == "mean" {
 		mean := &array{dtype: tensor.F32, shape: out.shape, own: out.own, body: ir.Apply(ir.OpDiv, out.body, points)}
