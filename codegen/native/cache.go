@@ -4,12 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
-
-	"github.com/google/renameio/v2"
 )
 
 // cache keeps object files by the content that they were made from, in a folder that processes share. Files are written under another name
@@ -73,7 +72,14 @@ func (c cache) store(key string, content []byte) {
 	}
 	sum := sha256.Sum256(content)
 	b := append([]byte(cacheMagic), sum[:]...)
-	_ = renameio.WriteFile(path, append(b, content...), 0o666)
+	f, err := os.CreateTemp(filepath.Dir(path), "new-*")
+	if err != nil {
+		return
+	}
+	_, err = f.Write(append(b, content...))
+	if errors.Join(err, f.Close()) != nil || os.Rename(f.Name(), path) != nil {
+		_ = os.Remove(f.Name())
+	}
 }
 
 func (c cache) path(key string) string { return filepath.Join(c.dir, key[:2], key+".o") }

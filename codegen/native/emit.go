@@ -564,45 +564,37 @@ func (e *emitter) put(s *scope, z, p, mask value.Value) {
 // addAt adds the body to the result where the nest writes.
 func (e *emitter) addAt(in *instance) {
 	z := e.use(e.root, in)
-	s := e.inner()
 	mask := e.mask(in)
-	base := e.pointer(wordResult, memType(e.result))
-	var off value.Value
-	if e.v >= 0 {
-		off = e.index(e.outs, in) // its stride along the vector is 1, and nothing is to be checked
-		s = e.inner()
-	} else {
-		var inside value.Value
-		off, inside = e.scalarOffset(e.outs, in)
-		s = e.inner()
-		if inside != nil {
-			if mask == nil {
-				mask = inside
-			} else {
-				mask = s.and(mask, inside)
-			}
-			off = s.choose(mask, off, int64Const(0))
-		} else if mask != nil {
-			off = s.choose(mask, off, int64Const(0))
+	off, inside := e.scalarOffset(e.outs, in)
+	s := e.inner()
+	if inside != nil {
+		inside = e.scopeFor(e.levelOfAccess(e.outs)).splat(inside, e.width())
+		if mask == nil {
+			mask = inside
+		} else {
+			mask = s.and(mask, inside)
 		}
 	}
-	p := s.at(base, off)
-	var old value.Value
-	if e.v >= 0 {
-		old = s.load(p, e.lanes, mask, nil)
-	} else {
-		old = s.load(p, 1, nil, nil)
+	add := func(old value.Value) value.Value {
+		if e.dtype == tensor.F32 {
+			return s.fadd(old, z)
+		}
+		return s.add(old, z)
 	}
-	sum := value.Value(nil)
-	if e.dtype == tensor.F32 {
-		sum = s.fadd(old, z)
-	} else {
-		sum = s.add(old, z)
+	base := e.pointer(wordResult, memType(e.result))
+	if e.v >= 0 { // the lanes write neighbouring elements
+		p := s.at(base, off)
+		s.store(add(s.load(p, e.lanes, mask, nil)), p, mask)
+		return
 	}
-	if e.v < 0 && mask != nil {
-		sum, mask = s.choose(mask, sum, old), nil
+	if mask == nil {
+		p := s.at(base, off)
+		s.store(add(s.load(p, 1, nil, nil)), p, nil)
+		return
 	}
-	s.store(sum, p, mask)
+	p := s.at(base, s.choose(mask, off, int64Const(0)))
+	old := s.load(p, 1, nil, nil)
+	s.store(s.choose(mask, add(old), old), p, nil)
 }
 
 // index returns the offset of lane 0 of a regular access that needs no checks.

@@ -257,8 +257,8 @@ func (c *nestCompiler) order() {
 			}
 		}
 	}
-	if c.scatter && (v < 0 || !c.outs.off.coef(v).is(1) || c.outs.hides(v) || c.outs.fails()) {
-		v = -1 // points of one vector might fall on one element
+	if c.scatter && !c.scattersRows(v) {
+		v = -1
 	}
 	c.v = v
 	c.across = v >= 0 && c.class[v] == outputLoop
@@ -290,6 +290,19 @@ func (c *nestCompiler) order() {
 	case v >= 0 && !c.across:
 		c.split = []int{v}
 	}
+}
+
+// scattersRows reports whether the points of a scatter that differ in loop v only are added to neighbouring elements.
+func (c *nestCompiler) scattersRows(v int) bool {
+	if v < 0 || !c.outs.off.coef(v).is(1) || c.outs.hides(v) || c.outs.fails() && len(c.guards) > 0 {
+		return false
+	}
+	for k, d := range c.outs.dims {
+		if c.outs.check[k] != unchecked && d.uses(v) {
+			return false
+		}
+	}
+	return true
 }
 
 // score rates a loop as the vector loop: reads of neighbouring elements are best, repeated ones good.

@@ -78,10 +78,6 @@ var loose = map[ir.Op]float64{ir.OpSigmoid: 2e-7, ir.OpNormal: 2e-6}
 func TestEveryOp(t *testing.T) {
 	needLLVM(t)
 	f, n := interestingF32(), interestingI32()
-	type column struct {
-		d tensor.DType
-		t *tensor.Tensor
-	}
 	// Operands are drawn from the lists with different strides, so that all kinds of pairs occur.
 	const count = 20011 // a prime
 	draw := func(d tensor.DType, k int) *tensor.Tensor {
