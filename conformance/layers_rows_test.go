@@ -34,7 +34,10 @@ var activationRows = []libraryRow{
 	{name: "pt_act_gelu", body: "gelu(x)"},
 	{name: "pt_act_gelu_tanh", body: "x |> gelu(approximate: true)"},
 	{name: "pt_act_silu", body: "silu(x)"},
-	{name: "pt_act_hardsigmoid", body: "hard_sigmoid(x)", f64: tolerance{1e-7, 1e-7}}, /* its golden has the slope 1/6 in single precision */
+	{
+		name: "pt_act_hardsigmoid", body: "hard_sigmoid(x)",
+		f64: tolerance{1e-7, 1e-7}, // its golden has the slope 1/6 in single precision
+	},
 	{name: "pt_act_hardswish", body: "hard_swish(x)"},
 	{name: "pt_act_softplus_b2", body: "x |> softplus(beta: 2)"},
 	{name: "pt_act_mish", body: "mish(x)"},
@@ -49,7 +52,10 @@ var lossRows = []libraryRow{
 	{name: "loss_mse_weighted", body: "mse(y_pred, y_true) * sample_weight"},
 	{name: "loss_huber", body: "huber(y_pred, y_true)"},
 	{name: "loss_huber_d05", body: "huber(y_pred, y_true, delta: 0.5)"},
-	{name: "loss_logcosh", body: "log_cosh(y_pred, y_true)", f64: tolerance{1e-8, 1e-8}}, // its golden has log(2) in single precision
+	{
+		name: "loss_logcosh", body: "log_cosh(y_pred, y_true)",
+		f64: tolerance{1e-8, 1e-8}, // its golden has log(2) in single precision
+	},
 	{name: "loss_bce", body: "binary_crossentropy(y_pred, y_true)"},
 	{name: "loss_bce_clip_edges", body: "binary_crossentropy(y_pred, y_true)"},
 	{name: "loss_bce_logits", body: "binary_crossentropy(y_pred, y_true, from_logits: true)"},
@@ -174,7 +180,10 @@ var optimizerRows = []libraryRow{
 	{name: "pt_opt_adam_amsgrad", body: "adam(lr: 0.01, eps: 1e-8, amsgrad: true, epsilon_corrected: true)"},
 	{name: "pt_opt_adamw", body: "adamw(lr: 0.01, decay: 0.1, eps: 1e-8, epsilon_corrected: true)"},
 	{name: "pt_opt_adamax", body: "adamax(lr: 0.01, eps: 1e-8, epsilon_inside: true)"},
-	{name: "pt_opt_nadam", body: "nadam(lr: 0.01, eps: 1e-8, beta1: 0.9, momentum_decay: 0.004)", f64: tolerance{1e-8, 1e-8}}, // its product of momenta is in single precision
+	{
+		name: "pt_opt_nadam", body: "nadam(lr: 0.01, eps: 1e-8, momentum_decay: 0.004)",
+		f64: tolerance{1e-8, 1e-8}, // its golden has the product of momenta in single precision
+	},
 	{name: "pt_opt_radam", body: "radam(lr: 0.01)"},
 	{name: "pt_sched_cosine", body: "sgd(lr: cosine_annealing(step, initial_learning_rate: 0.1, period: 8, minimum: 0.01))"},
 	{name: "pt_sched_exponential", body: "sgd(lr: exponential_decay(step, initial_learning_rate: 0.1, decay_steps: 1, decay_rate: 0.8))"},

@@ -82,15 +82,7 @@ func libraryCases(t *testing.T) []*libraryCase {
 // in double precision.
 func TestLibrary(t *testing.T) {
 	cases := libraryCases(t)
-	known := map[string]libraryRow{}
-	for _, rows := range [][]libraryRow{activationRows, lossRows, layerRows, attentionRows, recurrentRows, optimizerRows, metricRows} {
-		for _, r := range rows {
-			if _, twice := known[r.name]; twice {
-				t.Errorf("%s has two rows", r.name)
-			}
-			known[r.name] = r
-		}
-	}
+	known := libraryRows(t)
 	onEach(t, func(t *testing.T, s setting) {
 		passed := 0
 		var missing []string
@@ -119,6 +111,35 @@ func TestLibrary(t *testing.T) {
 		if !slices.ContainsFunc(cases, func(c *libraryCase) bool { return c.Name == name }) {
 			t.Errorf("notYet names %s, which is no case", name)
 		}
+	}
+}
+
+// libraryRows are the rows of all cases, by name.
+func libraryRows(t *testing.T) map[string]libraryRow {
+	t.Helper()
+	known := map[string]libraryRow{}
+	for _, rows := range [][]libraryRow{activationRows, lossRows, layerRows, attentionRows, recurrentRows, optimizerRows, metricRows} {
+		for _, r := range rows {
+			if _, twice := known[r.name]; twice {
+				t.Errorf("%s has two rows", r.name)
+			}
+			known[r.name] = r
+		}
+	}
+	return known
+}
+
+// Every optional pass may be left out: the library's numbers stay the same.
+func TestLibraryWithoutPasses(t *testing.T) {
+	known := libraryRows(t)
+	cases := libraryCases(t)
+	for _, pass := range optionalPasses() {
+		s := setting{backend: backends[0], precision: tensor.F64, disable: []string{pass}}
+		t.Run(s.String(), func(t *testing.T) {
+			for _, c := range cases {
+				t.Run(c.Name, func(t *testing.T) { runLibraryCase(t, s, withoutNumbers(c), known[c.Name]) })
+			}
+		})
 	}
 }
 
@@ -342,7 +363,8 @@ func (p *packed) text() string {
 		parts = append(parts, "        "+f.Name+": "+part)
 		at += elementsOf(f)
 	}
-	return "data Examples {\n    source: image_folder(\"none\", size: 1)\n    batch: 1\n    map: {\n" + strings.Join(parts, ",\n") + "\n    }\n}\n"
+	return "data Examples {\n    source: image_folder(\"none\", size: 1)\n    batch: 1\n" +
+		"    map: {\n" + strings.Join(parts, ",\n") + "\n    }\n}\n"
 }
 
 // schema is the field that the source has.

@@ -330,7 +330,7 @@ func typeAccepts(t *syntax.Type, v value) bool {
 	case *axis:
 		return tensorType && d == tensor.I32 && rank == 0
 	case *list:
-		return tensorType && d != tensor.Bool && (rank == v.rank() || spread && v.rank() >= rank)
+		return tensorType && d != tensor.Bool && (rank == v.rank() || spread && v.rank() >= rank) && (spread || v.fits(t))
 	case number, dimension, field:
 		return (t.Name.Name == "int" || tensorType && d != tensor.Bool) && rank == 0
 	case boolean:
@@ -343,6 +343,26 @@ func typeAccepts(t *syntax.Type, v value) bool {
 		return t.Name.Name == "layer" || t.Name.Name == "fn"
 	}
 	return false
+}
+
+// fits reports whether dimensions that the type fixes as numbers are the list's, as far as it is a list of lists.
+func (l *list) fits(t *syntax.Type) bool {
+	for _, d := range t.Dims {
+		if lit, ok := d.Size.(*syntax.Number); ok {
+			if n, whole := parseNumber(lit.Text).asInt(); whole && n != len(l.elems) {
+				return false
+			}
+		}
+		if len(l.elems) == 0 {
+			return true
+		}
+		inner, ok := l.elems[0].(*list)
+		if !ok {
+			return true
+		}
+		l = inner
+	}
+	return true
 }
 
 // rank is how deep a list is nested.

@@ -12,6 +12,11 @@ var kerasActivations = []string{
 	"log_softmax", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softmax", "softplus", "softsign", "swish", "tanh",
 }
 
+// activated are the layers that have an activation.
+var activated = []string{
+	"Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D", "Conv1DTranspose", "Conv2DTranspose",
+}
+
 // layerConfig is what a program says of a layer.
 type layerConfig map[string]any
 
@@ -50,7 +55,7 @@ func kerasLayer(l *plan.Layer) (class string, config map[string]any) {
 		copied("padding", "use_bias")
 		config["kernel_size"] = c.wholes(dims...)
 	}
-	if a, has := c["activation"]; has || slices.Contains([]string{"Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D", "Conv1DTranspose", "Conv2DTranspose"}, l.Kind) {
+	if a, has := c["activation"]; has || slices.Contains(activated, l.Kind) {
 		name, ok := a.(plan.Ref)
 		if !ok || !slices.Contains(kerasActivations, string(name)) {
 			return "", nil
