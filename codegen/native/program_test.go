@@ -313,6 +313,26 @@ func TestScans(t *testing.T) {
 	}
 }
 
+// TestScanKeepsNextValuesApart is for a bug: a next carried value had the place of what it was computed from.
+func TestScanKeepsNextValuesApart(t *testing.T) {
+	p, q := compileBoth(t, parse(t, `
+func @f(%w: f32[4, 12]) -> (f32[4, 12]) {
+  %0: f32[4, 12] = map [i0<4, i1<12] 0.0
+  %1: f32[4, 12] = scan i<4 carried 1 slices 0 axis 0 (%0, %w) {
+    (%i: i32[], %q: f32[4, 12], %0: f32[4, 12]) -> (q: f32[4, 12]) {
+      %1: f32[12] = map [i0<12] exp(%0[%i[], i0])
+      %2: f32[4, 12] = map [k<4, j<12] select(equal(k, %i[]), %1[j], %q[k, j])
+      return %2
+    }
+  }
+  return %1
+}`))
+	w := random(2, tensor.F32, -1, 1, 4, 12)
+	if d := differ(mustCall(t, p, "f", w)[0], mustCall(t, q, "f", w)[0], 1e-6); d != "" {
+		t.Error(d)
+	}
+}
+
 // scanModule returns a function of a scan: (a, b) → (b, tanh(a·x_t + w)), yielding a + t.
 func scanModule(axis int, reversed, lengths bool) *ir.Module {
 	row := ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Symbol("B"), ir.Int(5)}}
