@@ -144,7 +144,7 @@ func (b *bound) placeSlots(partials []*live) {
 			values = append(values, v)
 		}
 		v.first, v.last = min(v.first, step), max(v.last, step) // what a scan needs after its body is seen here before it is made
-		for _, l := range open { // made before a loop and used in it: needed in every round
+		for _, l := range open {                                // made before a loop and used in it: needed in every round
 			if v.first < l.first {
 				v.last = max(v.last, l.last)
 			}

@@ -244,7 +244,12 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 		types[k] = p.slots[a].typ
 	}
 	for _, part := range prepare(n, types) {
-		k, err := l.kernelOf(part.nest, part.types(types))
+		nest, of := part.nest, part.types(types)
+		flat, flatTypes, elementwise := flatten(nest, of)
+		if elementwise {
+			nest, of = flat, flatTypes
+		}
+		k, err := l.kernelOf(nest, of)
 		if err != nil {
 			return err
 		}
@@ -257,7 +262,11 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 		for i, a := range part.args {
 			from[i] = args[a]
 		}
-		p.steps = append(p.steps, step{launch: &launch{k, from, z, loc, name, -1}})
+		sized := -1
+		if elementwise {
+			sized = z
+		}
+		p.steps = append(p.steps, step{launch: &launch{k, from, z, loc, name, sized}})
 		if part.temporary {
 			args, types = append(args[:len(args):len(args)], z), append(types[:len(types):len(types)], p.slots[z].typ)
 		}

@@ -6,6 +6,7 @@
 //
 //	fuse.go      elementwise nests into their consumers
 //	lower.go     functions → launches over numbered slots; equal nests → one kernel (scan.go: scans)
+//	flatten.go   elementwise nests of all shapes as one
 //	prepare.go   sums of products: operands padded, or permuted, to be read without tests and in single steps
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
 //	tiling.go    how many rows and vectors of the result are computed together

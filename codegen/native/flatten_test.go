@@ -1,0 +1,27 @@
+package native
+
+import "testing"
+
+func TestElementwiseNestsShareKernels(t *testing.T) {
+	m := parse(t, `
+func @f(%x: f32[B, 8, 3], %y: f32[20], %z: f32[B], %s: f32[]) -> (f32[B, 8, 3], f32[20], f32[B], f32[20], f32[B, 8, 3]) {
+  %0: f32[B, 8, 3] = map [b<B, i<8, j<3] mul(%s[], tanh(%x[b, i, j]))
+  %1: f32[20] = map [i<20] mul(%s[], tanh(%y[i]))
+  %2: f32[B] = map [b<B] mul(%s[], tanh(%z[b]))
+  %3: f32[20] = map [i<20] mul(%s[], tanh(%y[19-i]))
+  %4: f32[B, 8, 3] = map [b<B, i<8, j<3] mul(%s[], to_f32(i))
+  return %0, %1, %2, %3, %4
+}`)
+	low := newLowering(m, levels[0])
+	p, err := low.procedure(m.Funcs[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	k := func(i int) *kernel { return p.steps[i].launch.kernel }
+	if k(0) != k(1) || k(1) != k(2) {
+		t.Error("equal elementwise nests of three shapes have kernels of their own")
+	}
+	if k(3) == k(1) || k(4) == k(0) || k(3) == k(4) {
+		t.Error("different nests share a kernel")
+	}
+}
