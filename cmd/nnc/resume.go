@@ -22,6 +22,12 @@ func (c *runCmd) resumeCommand() string {
 	if c.NoSave {
 		words = append(words, "--no-save")
 	}
+	if c.History != "" {
+		words = append(words, "--history", c.History)
+	}
+	if c.Plot != "" {
+		words = append(words, "--plot", c.Plot)
+	}
 	for i, w := range words {
 		words[i] = quoted(w)
 	}

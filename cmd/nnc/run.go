@@ -19,6 +19,7 @@ import (
 type runCmd struct {
 	source
 	engine
+	records
 	Seed    int32  `default:"1" help:"What all random numbers follow from."`
 	Epochs  count  `help:"Train this many epochs at most, instead of the program's number." placeholder:"N"`
 	Resume  bool   `help:"Go on where an interrupted run stopped."`
@@ -32,6 +33,7 @@ func (runCmd) Help() string {
 
     nnc run catdog.nn
     nnc run catdog.nn --set image_size=64 --epochs 3
+    nnc run catdog.nn --history h.csv --plot h.png
     nnc run catdog.nn --resume           after Ctrl-C, a crash or a power cut
 
 The same seed gives the same weights, bit for bit. While it trains, the state is kept in a file beside the program (catdog.ckpt), from which --resume goes on.`
@@ -39,6 +41,9 @@ The same seed gives the same weights, bit for bit. While it trains, the state is
 
 // Run carries out the command.
 func (c *runCmd) Run(std *streams) error {
+	if err := c.records.check(); err != nil {
+		return err
+	}
 	if c.Weights != "" {
 		if err := checkExists(c.Weights); err != nil {
 			return err
@@ -63,13 +68,18 @@ func (c *runCmd) Run(std *streams) error {
 	ctx, stop := untilInterrupted()
 	defer stop()
 	for i, t := range l.plan.Trains {
+		record := c.records.writer(l.plan, i, std.err)
 		result, err := train.Run(ctx, prog, l.plan, t, train.Options{
 			Seed: c.Seed, Epochs: int(c.Epochs), Resume: c.Resume, Data: l.data[t.Data], KeepCheckpoint: i < len(l.plan.Trains)-1,
 			NoSave: c.NoSave, Save: c.saver(std.out, prog, l), Load: c.loader(prog, l, i),
 			Out: std.out, Terminal: std.onTerminal(), Command: c.resumeCommand(),
+			Epoch: record,
 		})
 		if err != nil {
 			return err
+		}
+		if result.Finished {
+			record(result.History)
 		}
 		if ds := l.data[t.Data]; result.Earlier || ds == nil || ds.Test == nil {
 			continue

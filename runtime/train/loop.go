@@ -99,6 +99,9 @@ func (r *run) epoch(ctx context.Context, loader *data.Loader) error {
 		}
 	}
 	r.tellEpoch(time.Since(began), values)
+	if r.opt.Epoch != nil {
+		r.opt.Epoch(r.history())
+	}
 	return nil
 }
 

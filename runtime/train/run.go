@@ -52,6 +52,9 @@ type Options struct {
 	// Command is what the user types to resume, for messages; "nnc run FILE --resume" if it is "".
 	Command string
 
+	// Epoch is told the values of all epochs so far at the end of each, after a checkpoint that --resume goes on from; it may be nil.
+	Epoch func(history []map[string]float64)
+
 	Out      io.Writer // nil prints nothing
 	Terminal bool      // Out is a terminal: draw a progress bar
 }
