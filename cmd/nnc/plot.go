@@ -23,6 +23,9 @@ const (
 	plotDPI     = 130
 )
 
+// legendRoom is the share of a panel's height that is added above the lines, for the legend.
+const legendRoom = 0.22
+
 // greatestDrawn bounds what is drawn: the axes' arithmetic overflows far beyond it, and so has the training.
 const greatestDrawn = 1e30
 
@@ -87,12 +90,7 @@ func panel(history []map[string]float64, name string) (*plot.Plot, error) {
 		f.Variant = "Sans"
 	}
 	p.Legend.Top = true
-	p.Legend.Left = rises(history, name) // where the lines end is where the legend should not be
-	p.Legend.Padding = vg.Points(3)
-	p.Legend.XOffs = vg.Points(-6)
-	if p.Legend.Left {
-		p.Legend.XOffs = vg.Points(6)
-	}
+	p.Legend.XOffs, p.Legend.Padding = vg.Points(-6), vg.Points(3)
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = gridColour, gridColour
 	p.Add(grid)
@@ -121,13 +119,10 @@ func panel(history []map[string]float64, name string) (*plot.Plot, error) {
 		}
 		p.Legend.Add(l.legend, line)
 	}
+	if room := legendRoom * (p.Y.Max - p.Y.Min); room > 0 && !math.IsInf(room, 0) {
+		p.Y.Max += room
+	}
 	return p, nil
-}
-
-// rises reports whether a value ends higher than it began.
-func rises(history []map[string]float64, name string) bool {
-	first, last := history[0], history[len(history)-1]
-	return last[name]+last["val_"+name] > first[name]+first["val_"+name]
 }
 
 // wholeTicks marks whole numbers, epochs, at most about ten of them.
