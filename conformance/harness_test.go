@@ -16,6 +16,7 @@ import (
 
 	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/codegen/interp"
+	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -26,8 +27,16 @@ import (
 	"github.com/nnc-lang/nnc/runtime/weights"
 )
 
-// backends are those on which every program gives the same results.
-var backends = []codegen.Backend{interp.Backend{}}
+// backends are those on which every program gives the same results. Native code needs LLVM: where it is missing, the interpreter is tested
+// alone, except in CI, where its absence is an error.
+var backends = func() []codegen.Backend {
+	all := []codegen.Backend{interp.Backend{}, native.Backend{}}
+	if _, err := native.FindToolchain(); err != nil && os.Getenv("CI") == "" {
+		fmt.Fprintf(os.Stderr, "conformance without native code: %v\n", err)
+		return all[:1]
+	}
+	return all
+}()
 
 // precisions are those that the goldens were computed in.
 var precisions = []tensor.DType{tensor.F32, tensor.F64}
