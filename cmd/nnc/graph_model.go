@@ -202,6 +202,9 @@ func (d *drawing) expressionAt(i *ir.Instr) string {
 		if i.Nest.Combine != ir.Map {
 			return i.Nest.Combine.String()
 		}
+		if i.Nest.Body.Leaf != ir.NotLeaf {
+			return "copy"
+		}
 		return i.Nest.Body.Op.String()
 	}
 	return i.Op.String()

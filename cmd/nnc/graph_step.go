@@ -25,9 +25,12 @@ type stepDrawing struct {
 	*drawing
 	train   *plan.Train
 	regions []*region
-	value   map[*ir.Value]*graph.Node // that made a value
-	cells   map[*graph.Node][]string  // that a node of the forward pass reads
-	trained map[*ir.Value]bool        // gradients and what follows from them
+	body    []*ir.Instr                 // of the step, without what influences nothing
+	value   map[*ir.Value]*graph.Node   // that made a value
+	kept    map[*ir.Cell]*graph.Node    // streams
+	applied map[*ir.Instr][]*graph.Node // the boxes of a model, by its call
+	cells   map[*graph.Node][]string    // that a node of the forward pass reads
+	trained map[*ir.Value]bool          // gradients and what follows from them
 	grads   []*ir.Instr
 	written map[string]bool // parameters that get a new value
 }
@@ -44,7 +47,7 @@ type region struct {
 // values of its parameters.
 func (d *drawing) step(t *plan.Train, decl *syntax.Train) {
 	s := &stepDrawing{
-		drawing: d, train: t, value: map[*ir.Value]*graph.Node{}, cells: map[*graph.Node][]string{},
+		drawing: d, train: t, value: map[*ir.Value]*graph.Node{}, kept: map[*ir.Cell]*graph.Node{}, applied: map[*ir.Instr][]*graph.Node{}, cells: map[*graph.Node][]string{},
 		trained: map[*ir.Value]bool{}, written: map[string]bool{},
 	}
 	d.Lanes = []string{"Forward", "Backward", "Update: " + strings.Join(optimizerTexts(decl), "; ")}
@@ -63,6 +66,7 @@ func (d *drawing) step(t *plan.Train, decl *syntax.Train) {
 	needed := cost.Needed(f)
 	for _, i := range f.Body {
 		if needed[i] {
+			s.body = append(s.body, i)
 			s.forward(i)
 		}
 	}
@@ -130,7 +134,10 @@ func (s *stepDrawing) forward(i *ir.Instr) {
 		}
 	}
 	switch i.Op {
-	case ir.OpRead, ir.OpConst, ir.OpWrite:
+	case ir.OpRead:
+		s.stream(i)
+		return
+	case ir.OpConst, ir.OpWrite:
 		return
 	case ir.OpGrad:
 		s.grads = append(s.grads, i)
@@ -145,7 +152,7 @@ func (s *stepDrawing) forward(i *ir.Instr) {
 		}
 	}
 	drawn := s.operands(i)
-	if len(drawn) == 0 && i.Op != ir.OpCall {
+	if len(drawn) == 0 && i.Op != ir.OpCall && i.Op != ir.OpScan {
 		return
 	}
 	box := s.boxOf(i, drawn)
@@ -154,14 +161,42 @@ func (s *stepDrawing) forward(i *ir.Instr) {
 			s.Connect(from, box)
 		}
 	}
-	for _, a := range i.Args {
-		if a.Def != nil && a.Def.Op == ir.OpRead {
-			s.cells[box] = append(s.cells[box], a.Def.Cell.Name)
-		}
-	}
+	s.cells[box] = append(s.cells[box], cellsRead(i)...)
 	for _, r := range i.Results {
 		s.value[r] = box
 	}
+}
+
+// stream draws what a step finds as the step before left it.
+func (s *stepDrawing) stream(i *ir.Instr) {
+	if i.Cell.Kind != ir.Stream {
+		return
+	}
+	if s.kept[i.Cell] == nil {
+		name := i.Cell.Name[strings.LastIndexByte(i.Cell.Name, '.')+1:]
+		s.kept[i.Cell] = s.Add(graph.Data, laneForward, name, name, "kept from step to step")
+	}
+	s.value[i.Result()] = s.kept[i.Cell]
+}
+
+// cellsRead lists the cells whose values an instruction takes, also those that functions within it read.
+func cellsRead(i *ir.Instr) []string {
+	var out []string
+	for _, a := range i.Args {
+		if a.Def != nil && a.Def.Op == ir.OpRead {
+			out = append(out, a.Def.Cell.Name)
+		}
+	}
+	within := i.Call
+	if i.Scan != nil {
+		within = i.Scan.Body
+	}
+	if within != nil {
+		for _, inner := range within.Body {
+			out = append(out, cellsRead(inner)...)
+		}
+	}
+	return out
 }
 
 // operands lists the boxes that an instruction's operands come from.
@@ -183,6 +218,9 @@ func (s *stepDrawing) boxOf(i *ir.Instr, operands []*graph.Node) *graph.Node {
 	}
 	losses := !slices.ContainsFunc(operands, func(n *graph.Node) bool { return n.Kind != graph.Loss })
 	r := s.regionOf(i)
+	if r == nil && i.Op == ir.OpNest && i.Nest.Combine == ir.Map && i.Nest.Body.Leaf == ir.LeafRead && len(operands) == 1 { // a copy
+		return operands[0]
+	}
 	if r == nil && scalar && losses {
 		return s.Add(graph.Loss, laneForward, "op", "sum of the losses")
 	}
@@ -230,6 +268,7 @@ func (s *stepDrawing) call(i *ir.Instr, m *plan.Model) {
 		inputs = append(inputs, in)
 	}
 	made := s.layers(m, i.Call, laneForward, inputs)
+	s.applied[i] = made.order
 	for n, cells := range made.cells {
 		s.cells[n] = append(s.cells[n], cells...)
 	}
@@ -265,16 +304,22 @@ func (s *stepDrawing) backward(g *ir.Instr) {
 			wanted[a.Def.Cell.Name] = true
 		}
 	}
-	boxes := slices.DeleteFunc(s.reached(loss), func(n *graph.Node) bool { return !s.depends(n, wanted, map[*graph.Node]bool{}) })
+	edges := s.gradientEdges(wanted)
+	boxes := reached(loss, edges)
+	boxes = slices.DeleteFunc(boxes, func(n *graph.Node) bool {
+		return !slices.ContainsFunc(reached(n, edges), func(m *graph.Node) bool {
+			return slices.ContainsFunc(s.cells[m], func(c string) bool { return wanted[c] })
+		})
+	})
 	back := map[*graph.Node]*graph.Node{loss: loss}
 	for _, n := range boxes {
 		if n != loss {
-			back[n] = s.gradientBox(n, boxes, wanted)
+			back[n] = s.gradientBox(n, boxes, edges, wanted)
 		}
 	}
-	for _, e := range slices.Clone(s.Edges) {
+	for _, e := range edges {
 		from, to := back[e.From], back[e.To]
-		if from == nil || to == nil || e.From.Lane != laneForward || e.To.Lane != laneForward || e.From == loss {
+		if from == nil || to == nil || e.From == loss {
 			continue
 		}
 		edge := s.Connect(to, from)
@@ -287,47 +332,15 @@ func (s *stepDrawing) backward(g *ir.Instr) {
 	}
 }
 
-// reached lists the boxes on the way to a loss, the nearest first.
-func (s *stepDrawing) reached(loss *graph.Node) []*graph.Node {
-	out := []*graph.Node{loss}
-	for k := 0; k < len(out); k++ {
-		for _, e := range s.Edges {
-			if e.To == out[k] && e.From.Lane == laneForward && !slices.Contains(out, e.From) {
-				out = append(out, e.From)
-			}
-		}
-	}
-	return out
-}
-
-// depends reports whether a box reads one of the cells, or a box before it does.
-func (s *stepDrawing) depends(n *graph.Node, cells map[string]bool, seen map[*graph.Node]bool) bool {
-	if seen[n] {
-		return false
-	}
-	seen[n] = true
-	for _, c := range s.cells[n] {
-		if cells[c] {
-			return true
-		}
-	}
-	for _, e := range s.Edges {
-		if e.To == n && e.From.Lane == laneForward && s.depends(e.From, cells, seen) {
-			return true
-		}
-	}
-	return false
-}
-
 // gradientBox stands beside a box and says which gradients are computed there.
-func (s *stepDrawing) gradientBox(n *graph.Node, boxes []*graph.Node, wanted map[string]bool) *graph.Node {
+func (s *stepDrawing) gradientBox(n *graph.Node, boxes []*graph.Node, edges []*graph.Edge, wanted map[string]bool) *graph.Node {
 	var of []string
 	for _, c := range s.cells[n] {
 		if name := "∂" + c[strings.LastIndexByte(c, '.')+1:]; wanted[c] && !slices.Contains(of, name) {
 			of = append(of, name)
 		}
 	}
-	for _, e := range s.Edges {
+	for _, e := range edges {
 		if e.To == n && slices.Contains(boxes, e.From) {
 			of = append(of, "∂input")
 			break
