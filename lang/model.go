@@ -290,6 +290,7 @@ func (e *elaborator) predictor(m *modelValue) {
 	}
 	p := &plan.Model{Name: m.decl.Name.Name, Layers: m.layers, Chain: m.chained, Predict: m.decl.Name.Name + ".predict"}
 	fn := e.withBatch(e.newFunction(p.Predict), ir.Symbol("B"))
+	fn.fixedSeed = true // a prediction repeats
 	f := &frame{elaborator: e, function: fn, scope: newScope(e.globals)}
 	site := &callSite{node: m.decl, at: m.decl.Name.Span()}
 	d := m.data
