@@ -53,6 +53,24 @@ func TestArrows(t *testing.T) {
 	}
 }
 
+// TestRunningNeedsNoCompiler keeps what makes code out of what runs it: a compiled program carries the latter.
+func TestRunningNeedsNoCompiler(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "../runtime/...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pkg := range strings.Lines(string(out)) {
+		pkg = strings.TrimSpace(pkg)
+		for _, not := range []string{
+			module + "lang", module + "passes", module + "codegen", "github.com/llir/llvm", "gonum.org/v1/gonum", "github.com/alecthomas/participle/v2",
+		} {
+			if within(pkg, not) {
+				t.Errorf("the runtime depends on %s", pkg)
+			}
+		}
+	}
+}
+
 func within(pkg, folder string) bool { return pkg == folder || strings.HasPrefix(pkg, folder+"/") }
 
 func withinAny(pkg string, folders []string) bool {

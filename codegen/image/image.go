@@ -1,9 +1,7 @@
-// Package image turns an ELF object file into one position-independent block of code, maps it executable and calls into it,
-// without cgo and without a linker.
+// Package image turns an ELF object file into one position-independent block of code, without a linker.
 //
 // Build lays out the executable sections and then the read-only ones, and applies the relocations between them; whatever would need
-// a linker is an error. Load maps the block from a file, so that no page is ever writable and executable. Call enters a function
-// through a short assembly trampoline that switches to a Stack of native memory, since Go's stacks are small and move.
+// a linker is an error. Package runtime/code maps and calls such blocks.
 package image
 
 import (
@@ -20,8 +18,8 @@ type Image struct {
 	Symbols map[string]int // offsets of the functions
 }
 
-// sectionAlign is what sections are aligned to at least: a cache line, which also is the widest vector.
-const sectionAlign = 64
+// Align is what sections, and with them images, are aligned to at least: a cache line, which also is the widest vector.
+const Align = 64
 
 // maxImage bounds the size of an image, of which an object file could claim any.
 const maxImage = 1 << 30
@@ -99,7 +97,7 @@ func (l *layout) place() error {
 			if err != nil {
 				return fmt.Errorf("object file: section %s: %w", s.Name, err)
 			}
-			align := max(sectionAlign, int(min(s.Addralign, 4096)))
+			align := max(Align, int(min(s.Addralign, 4096)))
 			b := l.image.Bytes
 			b = append(b, make([]byte, (align-len(b)%align)%align)...)
 			if len(b)+len(data) > maxImage {

@@ -11,6 +11,8 @@ import (
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/nnc-lang/nnc/runtime/code"
 )
 
 // llc returns LLVM's code generator. Where it is missing tests are skipped, except where everything must be tested.
@@ -47,7 +49,21 @@ func object(t testing.TB, text string) []byte {
 	return b
 }
 
-func load(t testing.TB, text string) *Code {
+// block is mapped code with its functions.
+type block struct {
+	*code.Code
+	symbols map[string]int
+}
+
+func (b *block) fn(name string) code.Func {
+	offset, ok := b.symbols[name]
+	if !ok {
+		panic("no function " + name)
+	}
+	return b.Func(offset)
+}
+
+func load(t testing.TB, text string) *block {
 	t.Helper()
 	if runtime.GOARCH != "amd64" || runtime.GOOS != "linux" {
 		t.Skip("code for x86-64 Linux")
@@ -56,12 +72,12 @@ func load(t testing.TB, text string) *Code {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(img)
+	c, err := code.Load(img.Bytes)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	return c
+	return &block{c, img.Symbols}
 }
 
 const program = `
@@ -103,29 +119,23 @@ done:
 
 func TestCodeRuns(t *testing.T) {
 	c := load(t, program)
-	s, err := NewStack()
+	s, err := code.NewStack()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
 	for name, want := range map[string]float64{"lookup": 1002.75, "twice": 1002.75} { // twice: 1002.75 → 2.5 + 1000.25 again
-		f, ok := c.Func(name)
-		if !ok {
-			t.Fatalf("no function %s", name)
-		}
+		f := c.fn(name)
 		x := 2.0
-		Call(f, unsafe.Pointer(&x), s)
+		code.Call(f, unsafe.Pointer(&x), s)
 		if x != want {
 			t.Errorf("%s(2) = %v, want %v", name, x, want)
 		}
 		x = 2
-		CallLong(f, unsafe.Pointer(&x), s)
+		code.CallLong(f, unsafe.Pointer(&x), s)
 		if x != want {
 			t.Errorf("%s(2) = %v by CallLong, want %v", name, x, want)
 		}
-	}
-	if _, ok := c.Func("missing"); ok {
-		t.Error("a function that is not there was found")
 	}
 }
 
@@ -141,14 +151,14 @@ func grow(n int) int {
 
 func TestCallsUnderGarbageCollection(t *testing.T) {
 	c := load(t, program)
-	lookup, _ := c.Func("twice")
-	spin, _ := c.Func("spin")
+	lookup := c.fn("twice")
+	spin := c.fn("spin")
 	var wg sync.WaitGroup
 	for g := range 16 {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			s, err := NewStack()
+			s, err := code.NewStack()
 			if err != nil {
 				t.Error(err)
 				return
@@ -157,11 +167,11 @@ func TestCallsUnderGarbageCollection(t *testing.T) {
 			for k := range 300 {
 				x, n := 2.0, int64(20_000)
 				grow(k % 100)
-				Call(lookup, unsafe.Pointer(&x), s)
+				code.Call(lookup, unsafe.Pointer(&x), s)
 				if g%2 == 0 {
-					CallLong(spin, unsafe.Pointer(&n), s)
+					code.CallLong(spin, unsafe.Pointer(&n), s)
 				} else {
-					Call(spin, unsafe.Pointer(&n), s)
+					code.Call(spin, unsafe.Pointer(&n), s)
 				}
 				if x != 1002.75 || n != 7 {
 					t.Errorf("got %v and %v, want 1002.75 and 7", x, n)

@@ -47,6 +47,15 @@ func contractionModule(t testing.TB) *ir.Module {
 	return parse(t, text.String())
 }
 
+// dims returns the dimensions of t for a batch of b.
+func dims(t ir.Type, b int) []int {
+	var shape []int
+	for _, d := range t.Shape {
+		shape = append(shape, d.EvalDim(func(string) int { return b }))
+	}
+	return shape
+}
+
 func TestContractions(t *testing.T) {
 	m := contractionModule(t)
 	p, q := compileBoth(t, m)
@@ -55,11 +64,7 @@ func TestContractions(t *testing.T) {
 		for _, b := range []int{1, 2, 3, 7, 8, 13, 32, 33} {
 			var args []*tensor.Tensor
 			for i, v := range f.Params {
-				shape, err := evalShape(v.Type.Shape, map[string]int{"B": b})
-				if err != nil {
-					t.Fatal(err)
-				}
-				args = append(args, random(uint32(k*100+b*2+i), tensor.F32, -1, 1, shape...))
+				args = append(args, random(uint32(k*100+b*2+i), tensor.F32, -1, 1, dims(v.Type, b)...))
 			}
 			got, want := mustCall(t, p, f.Name, args...)[0], mustCall(t, q, f.Name, args...)[0]
 			// Sums of up to 10,000 products below 1, in another order.
@@ -119,7 +124,7 @@ func TestInnerLoopsKeepSumsInRegisters(t *testing.T) {
 		}
 		mod := newModule()
 		for _, k := range low.kernels {
-			writeKernel(mod, k.name, k.nest)
+			k.write(mod, k.Name)
 		}
 		asm, err := tools.compile([]byte(mod.m.String()), level.CPU, "asm")
 		if err != nil {

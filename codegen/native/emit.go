@@ -11,22 +11,11 @@ import (
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/exec"
 )
 
-// Note [Arguments of a kernel]
-//
-// A kernel has one argument, the address of 64-bit words: the range of points p and of the split loop to compute, where to note an index that is
-// outside its tensor, the result's address, the operands' addresses, and then the sizes that are known only when the program runs. All
-// else is in the code.
-const (
-	wordP0 = iota
-	wordP1
-	wordR0
-	wordR1
-	wordFault // address of three words: noted, index, limit
-	wordResult
-	wordOperands
-)
+// wordOperands is the number of the word with the first operand's address: see Note [Arguments of a kernel] in package exec.
+const wordOperands = exec.WordResult + 1
 
 // emitter writes the kernel of a loopNest.
 //
@@ -131,12 +120,7 @@ func (e *emitter) size(p poly) value.Value {
 }
 
 func (e *emitter) sizeWord(name string) int {
-	for k, n := range e.sizes.names {
-		if n == name {
-			return wordOperands + len(e.types) + k
-		}
-	}
-	panic("BUG: native: size " + name + " has no word")
+	return wordOperands + len(e.types) + e.sizes.number(name)
 }
 
 // points writes the loop over the points p: the outer loops and the tiles of the vector loop, flattened. Their indices are carried from point to
@@ -154,7 +138,7 @@ func (e *emitter) points() {
 	for _, w := range e.rows {
 		extents = append(extents, e.size(e.sizes.rowTiles(e.extents[w.loop], w.n)))
 	}
-	rest := e.word(wordP0)
+	rest := e.word(exec.WordP0)
 	for k := len(extents) - 1; k >= 0; k-- {
 		if k == 0 {
 			digits = append([]value.Value{rest}, digits...)
@@ -163,7 +147,7 @@ func (e *emitter) points() {
 		digits = append([]value.Value{s.blk.NewURem(rest, extents[k])}, digits...)
 		rest = s.blk.NewUDiv(rest, extents[k])
 	}
-	s.loop(e.word(wordP0), e.word(wordP1), 1, true, digits, func(in *scope, p value.Value, digits []value.Value) []value.Value {
+	s.loop(e.word(exec.WordP0), e.word(exec.WordP1), 1, true, digits, func(in *scope, p value.Value, digits []value.Value) []value.Value {
 		e.scopes = append(e.scopes, in)
 		for k, l := range e.outer {
 			e.at[l] = digits[k]
@@ -415,7 +399,7 @@ func (e *emitter) reducedLoops(k int, states []value.Value, body func([]value.Va
 // splitLoops writes the loops that partial results are split over as one, flattened.
 func (e *emitter) splitLoops(states []value.Value, body func([]value.Value) []value.Value) []value.Value {
 	outer := len(e.scopes)
-	return e.inner().loop(e.word(wordR0), e.word(wordR1), 1, true, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
+	return e.inner().loop(e.word(exec.WordR0), e.word(exec.WordR1), 1, true, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
 		for range e.split { // the levels of all of them are one
 			e.scopes = append(e.scopes, in)
 		}
@@ -435,7 +419,7 @@ func (e *emitter) splitLoops(states []value.Value, body func([]value.Value) []va
 // loopRange returns the range of a reduced loop.
 func (e *emitter) loopRange(l int) (lo, hi value.Value) {
 	if len(e.split) == 1 && l == e.split[0] {
-		return e.word(wordR0), e.word(wordR1)
+		return e.word(exec.WordR0), e.word(exec.WordR1)
 	}
 	return int64Const(0), e.size(e.extents[l])
 }
@@ -549,7 +533,7 @@ func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, st
 func (e *emitter) storeResult(in *instance, z value.Value) {
 	off := e.linear(e.outs.off, in)
 	s := e.inner()
-	p := s.at(e.pointer(wordResult, memType(e.result)), off)
+	p := s.at(e.pointer(exec.WordResult, memType(e.result)), off)
 	e.put(s, z, p, in.tail)
 }
 
@@ -581,7 +565,7 @@ func (e *emitter) addAt(in *instance) {
 		}
 		return s.add(old, z)
 	}
-	base := e.pointer(wordResult, memType(e.result))
+	base := e.pointer(exec.WordResult, memType(e.result))
 	if e.v >= 0 { // the lanes write neighbouring elements
 		p := s.at(base, off)
 		s.store(add(s.load(p, e.lanes, mask, nil)), p, mask)

@@ -1,6 +1,9 @@
 package native
 
-import "github.com/nnc-lang/nnc/ir"
+import (
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/runtime/exec"
+)
 
 // flatten returns an elementwise nest as one loop over a number of elements that the kernel is told when it runs, so that nests of different
 // shapes share a kernel: an optimiser's updates of all parameters, for example. It fails (false) unless every operand is a single element or
@@ -16,7 +19,7 @@ func flatten(n *ir.Nest, types []ir.Type) (*ir.Nest, []ir.Type, bool) {
 		case len(t.Shape) == 0:
 			flat[i] = t
 		case t.Equal(ir.Type{DType: t.DType, Shape: shape}):
-			flat[i] = ir.Type{DType: t.DType, Shape: []ir.Affine{ir.Symbol(countSymbol)}}
+			flat[i] = ir.Type{DType: t.DType, Shape: []ir.Affine{ir.Symbol(exec.Count)}}
 		default:
 			return nil, nil, false
 		}
@@ -38,5 +41,5 @@ func flatten(n *ir.Nest, types []ir.Type) (*ir.Nest, []ir.Type, bool) {
 	if !ok {
 		return nil, nil, false
 	}
-	return &ir.Nest{Combine: ir.Map, Out: 1, Index: []ir.Index{{Name: "n", Extent: ir.Symbol(countSymbol)}}, Body: body}, flat, true
+	return &ir.Nest{Combine: ir.Map, Out: 1, Index: []ir.Index{{Name: "n", Extent: ir.Symbol(exec.Count)}}, Body: body}, flat, true
 }

@@ -17,7 +17,7 @@ func @f(%x: f32[B, 8, 3], %y: f32[20], %z: f32[B], %s: f32[]) -> (f32[B, 8, 3], 
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := func(i int) *kernel { return p.steps[i].launch.kernel }
+	k := func(i int) int { return p.Steps[i].Launch.Kernel }
 	if k(0) != k(1) || k(1) != k(2) {
 		t.Error("equal elementwise nests of three shapes have kernels of their own")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/llir/llvm/ir/value"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/exec"
 )
 
 // levelOfForm returns the number of the outermost scope that knows all that f depends on.
@@ -291,7 +292,7 @@ func (e *emitter) scalarOffset(a *access, in *instance) (off, inside value.Value
 // noteFault notes an index outside its tensor if one of the lanes of bad is true.
 func (e *emitter) noteFault(s *scope, bad, x value.Value, limit poly) {
 	n := e.size(limit)
-	p := e.pointer(wordFault, i64)
+	p := e.pointer(exec.WordFault, i64)
 	anyBad, lane := bad, value.Value(nil)
 	if lanes := lanesOf(bad); lanes > 1 {
 		bits := types.NewInt(uint64(lanes))

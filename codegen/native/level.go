@@ -1,11 +1,10 @@
 package native
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
-	"github.com/klauspost/cpuid/v2"
+	"github.com/nnc-lang/nnc/runtime/code"
 )
 
 // Level is what code may use of a processor.
@@ -26,25 +25,23 @@ var levels = []Level{
 //
 // Errors: a processor without AVX2, an NNC_CPU that is unknown or that the processor lacks.
 func DetectLevel() (Level, error) {
-	has := map[string]bool{
-		"avx512": cpuid.CPU.X64Level() >= 4,
-		"avx2":   cpuid.CPU.X64Level() >= 3,
-	}
 	if name := os.Getenv("NNC_CPU"); name != "" {
 		for _, l := range levels {
-			if l.Name == name && has[name] {
-				return l, nil
+			if l.Name != name {
+				continue
 			}
-			if l.Name == name {
-				return Level{}, fmt.Errorf("NNC_CPU=%s: this processor does not have it", name)
+			if err := code.Check(l.CPU); err != nil {
+				return Level{}, fmt.Errorf("NNC_CPU=%s: %w", name, err)
 			}
+			return l, nil
 		}
 		return Level{}, fmt.Errorf("NNC_CPU=%s is not known; avx512 and avx2 are", name)
 	}
+	var err error
 	for _, l := range levels {
-		if has[l.Name] {
+		if err = code.Check(l.CPU); err == nil {
 			return l, nil
 		}
 	}
-	return Level{}, errors.New("native code needs a processor with AVX2 and FMA (x86-64-v3), which this one lacks")
+	return Level{}, err // what the narrowest needs
 }

@@ -7,75 +7,13 @@ import (
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/exec"
 )
 
-// kernel is a piece of code that some launches share.
-type kernel struct {
-	key  string
-	name string
-	nest *loopNest
-}
-
-// function's values are numbered. place says where a value lives while a call runs.
-type place uint8
-
-const (
-	inArena  place = iota
-	inParam        // in a tensor of the caller
-	inConst        // in the program's constants
-	inCell         // in a cell, which the call does not change
-	inShadow       // where a cell's next value is made
-	inAlias        // in another value
-)
-
-// slot is a value of a procedure.
-type slot struct {
-	typ   ir.Type
-	place place
-	index int // of the parameter, the offset of the constant, the number of the cell, the slot that holds the elements
-}
-
-// step is what a procedure does next: one of its members is set.
-type step struct {
-	launch *launch
-	move   *move
-	scan   *scan // the steps up to scan.end are its body
-}
-
-// move copies a value.
-type move struct{ to, from int }
-
-// launch is one use of a kernel.
-type launch struct {
-	kernel *kernel
-	args   []int
-	result int
-	loc    ir.Loc
-	what   string // for errors
-	sized  int    // ≥ 0: the kernel is told the number of that slot's elements as the symbol N
-}
-
-// commit gives a cell its next value.
-type commit struct {
-	cell int
-	slot int
-	copy bool // the value lives elsewhere and is copied to the shadow first
-}
-
-// check is the result of a launch that tells whether something is finite.
-type check struct {
-	slot int
-	what string
-}
-
-// procedure is a lowered function.
+// procedure is a function while it is lowered.
 type procedure struct {
-	fn      *ir.Func
-	slots   []slot
-	steps   []step
-	results []int
-	commits []commit
-	checks  []check
+	exec.Func
+	fn *ir.Func
 }
 
 // lowering turns a module into procedures and kernels.
@@ -102,13 +40,13 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	p := &procedure{fn: f}
 	b := &bodyLowering{lowering: l, p: p, number: map[*ir.Value]int{}, written: map[int]int{}}
 	for k, v := range f.Params {
-		b.define(v, slot{place: inParam, index: k})
+		b.define(v, exec.Slot{Place: exec.Param, Index: k})
 	}
 	if err := b.body(f); err != nil {
 		return nil, err
 	}
 	for _, r := range f.Results {
-		p.results = append(p.results, b.number[r])
+		p.Results = append(p.Results, b.number[r])
 	}
 	for c := range l.module.Cells {
 		if s, ok := b.written[c]; ok {
@@ -133,13 +71,15 @@ type bodyLowering struct {
 }
 
 // slot adds a slot.
-func (p *procedure) slot(s slot) int {
-	p.slots = append(p.slots, s)
-	return len(p.slots) - 1
+func (p *procedure) slot(s exec.Slot) int {
+	p.Slots = append(p.Slots, s)
+	return len(p.Slots) - 1
 }
 
-func (b *bodyLowering) define(v *ir.Value, s slot) int {
-	s.typ = v.Type
+func (p *procedure) launch(l exec.Launch) { p.Steps = append(p.Steps, exec.Step{Launch: &l}) }
+
+func (b *bodyLowering) define(v *ir.Value, s exec.Slot) int {
+	s.Type = v.Type
 	b.number[v] = b.p.slot(s)
 	return b.number[v]
 }
@@ -164,22 +104,22 @@ func (b *bodyLowering) body(f *ir.Func) error {
 func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 	switch in.Op {
 	case ir.OpNest:
-		z := b.define(in.Result(), slot{place: inArena})
+		z := b.define(in.Result(), exec.Slot{Place: exec.Arena})
 		return b.nest(b.p, in.Nest, args, z, in.Loc)
 	case ir.OpReshape:
-		b.define(in.Result(), slot{place: inAlias, index: args[0]})
+		b.define(in.Result(), exec.Slot{Place: exec.Alias, Index: args[0]})
 	case ir.OpConst:
 		at, err := b.constant(in.Data)
 		if err != nil {
 			return err
 		}
-		b.define(in.Result(), slot{place: inConst, index: at})
+		b.define(in.Result(), exec.Slot{Place: exec.Const, Index: at})
 	case ir.OpRead:
 		c := b.cells[in.Cell]
 		if w, ok := b.written[c]; ok {
-			b.define(in.Result(), slot{place: inAlias, index: w})
+			b.define(in.Result(), exec.Slot{Place: exec.Alias, Index: w})
 		} else {
-			b.define(in.Result(), slot{place: inCell, index: c})
+			b.define(in.Result(), exec.Slot{Place: exec.Cell, Index: c})
 		}
 	case ir.OpWrite:
 		if b.scans > 0 {
@@ -196,21 +136,13 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 
 // commit notes that cell c gets slot s. A value that a launch makes for it alone is made where the cell's next value belongs.
 func (p *procedure) commit(c, s int) {
-	root := p.root(s)
-	if p.slots[root].place == inArena {
-		p.slots[root].place, p.slots[root].index = inShadow, c
-		p.commits = append(p.commits, commit{c, s, false})
+	root := p.Root(s)
+	if p.Slots[root].Place == exec.Arena {
+		p.Slots[root].Place, p.Slots[root].Index = exec.Shadow, c
+		p.Commits = append(p.Commits, exec.Commit{Cell: c, Slot: s})
 		return
 	}
-	p.commits = append(p.commits, commit{c, s, true})
-}
-
-// root returns the slot that holds the elements of slot s.
-func (p *procedure) root(s int) int {
-	for p.slots[s].place == inAlias {
-		s = p.slots[s].index
-	}
-	return s
+	p.Commits = append(p.Commits, exec.Commit{Cell: c, Slot: s, Copy: true})
 }
 
 // constant keeps a tensor's elements and returns where.
@@ -220,7 +152,7 @@ func (l *lowering) constant(t *tensor.Tensor) (int, error) {
 	}
 	at := (len(l.consts) + 63) &^ 63
 	l.consts = append(l.consts, make([]byte, at-len(l.consts))...)
-	b, err := bytesOf(t.To(l.working(t.DType)))
+	b, err := exec.BytesOf(t.To(exec.Working(t.DType)))
 	if err != nil {
 		return 0, err
 	}
@@ -229,19 +161,12 @@ func (l *lowering) constant(t *tensor.Tensor) (int, error) {
 	return at, nil
 }
 
-func (l *lowering) working(d tensor.DType) tensor.DType {
-	if d == tensor.F64 {
-		return tensor.F32
-	}
-	return d
-}
-
 // nest appends the launches that compute a nest.
 func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir.Loc) error {
 	name := nestName(n)
 	types := make([]ir.Type, len(args))
 	for k, a := range args {
-		types[k] = p.slots[a].typ
+		types[k] = p.Slots[a].Type
 	}
 	for _, part := range prepare(n, types) {
 		nest, of := part.nest, part.types(types)
@@ -255,8 +180,7 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 		}
 		z := result
 		if part.temporary {
-			z = len(p.slots)
-			p.slots = append(p.slots, slot{typ: ir.Type{DType: part.nest.ResultDType(), Shape: part.nest.ResultShape()}, place: inArena})
+			z = p.slot(exec.Slot{Type: ir.Type{DType: part.nest.ResultDType(), Shape: part.nest.ResultShape()}, Place: exec.Arena})
 		}
 		from := make([]int, len(part.args))
 		for i, a := range part.args {
@@ -266,9 +190,9 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 		if elementwise {
 			sized = z
 		}
-		p.steps = append(p.steps, step{launch: &launch{k, from, z, loc, name, sized}})
+		p.launch(exec.Launch{Kernel: k.number, Args: from, Results: []int{z}, Loc: loc, What: name, Sized: sized})
 		if part.temporary {
-			args, types = append(args[:len(args):len(args)], z), append(types[:len(types):len(types)], p.slots[z].typ)
+			args, types = append(args[:len(args):len(args)], z), append(types[:len(types):len(types)], p.Slots[z].Type)
 		}
 	}
 	return nil
@@ -287,13 +211,13 @@ func (l *lowering) kernelOf(n *ir.Nest, types []ir.Type) (*kernel, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &kernel{key: key, nest: t, name: fmt.Sprintf("k%d", len(l.kernels))}
-	l.byKey[key] = k
-	l.kernels = append(l.kernels, k)
+	k := l.addKernel(key, t.data(), func(m *module, name string) { writeKernel(m, name, t) })
 	if len(t.split) > 0 {
-		if _, err := l.mergeKernel(t); err != nil {
+		m, err := l.mergeKernel(t)
+		if err != nil {
 			return nil, err
 		}
+		k.Merge = m.number
 	}
 	return k, nil
 }
@@ -309,48 +233,41 @@ func computable(n *ir.Nest) error {
 	return err
 }
 
-// The symbols of kernels that work on any number of elements.
-const (
-	countSymbol = "N"
-	roundSymbol = "R"
-)
-
 // mergeKernel returns the kernel that combines partial results f32[R, N] of a nest.
 func (l *lowering) mergeKernel(t *loopNest) (*kernel, error) {
 	n := &ir.Nest{
 		Combine: t.combine, Out: 1,
-		Index: []ir.Index{{Name: "n", Extent: ir.Symbol(countSymbol)}, {Name: "r", Extent: ir.Symbol(roundSymbol)}},
+		Index: []ir.Index{{Name: "n", Extent: ir.Symbol(exec.Count)}, {Name: "r", Extent: ir.Symbol(exec.Rounds)}},
 		Body:  ir.ReadOf(t.dtype, 0, ir.Loop(1), ir.Loop(0)),
 	}
-	return l.kernelOf(n, []ir.Type{{DType: t.dtype, Shape: []ir.Affine{ir.Symbol(roundSymbol), ir.Symbol(countSymbol)}}})
+	return l.kernelOf(n, []ir.Type{{DType: t.dtype, Shape: []ir.Affine{ir.Symbol(exec.Rounds), ir.Symbol(exec.Count)}}})
 }
 
 // addChecks adds launches that find whether the loss and the cells' next values are finite.
 func (l *lowering) addChecks(p *procedure) error {
 	n := &ir.Nest{
-		Combine: ir.Min, Index: []ir.Index{{Name: "n", Extent: ir.Symbol(countSymbol)}},
+		Combine: ir.Min, Index: []ir.Index{{Name: "n", Extent: ir.Symbol(exec.Count)}},
 		Body: ir.Apply(ir.OpLessEqual, ir.Apply(ir.OpAbs, ir.ReadOf(tensor.F32, 0, ir.Loop(0))), ir.F32(math.MaxFloat32)),
 	}
-	k, err := l.kernelOf(n, []ir.Type{{DType: tensor.F32, Shape: []ir.Affine{ir.Symbol(countSymbol)}}})
+	k, err := l.kernelOf(n, []ir.Type{{DType: tensor.F32, Shape: []ir.Affine{ir.Symbol(exec.Count)}}})
 	if err != nil {
 		return err
 	}
 	add := func(s int, what string) {
-		if p.slots[s].typ.DType != tensor.F32 {
+		if p.Slots[s].Type.DType != tensor.F32 {
 			return
 		}
-		z := len(p.slots)
-		p.slots = append(p.slots, slot{typ: ir.Scalar(tensor.Bool), place: inArena})
-		p.steps = append(p.steps, step{launch: &launch{k, []int{s}, z, ir.Loc{}, "check", s}})
-		p.checks = append(p.checks, check{z, what})
+		z := p.slot(exec.Slot{Type: ir.Scalar(tensor.Bool), Place: exec.Arena})
+		p.launch(exec.Launch{Kernel: k.number, Args: []int{s}, Results: []int{z}, What: "check", Sized: s})
+		p.Checks = append(p.Checks, exec.Check{Slot: z, What: what})
 	}
 	for k, name := range p.fn.ResultNames {
 		if name == "loss" {
-			add(p.results[k], name)
+			add(p.Results[k], name)
 		}
 	}
-	for _, c := range p.commits {
-		add(c.slot, l.module.Cells[c.cell].Name)
+	for _, c := range p.Commits {
+		add(c.Slot, l.module.Cells[c.Cell].Name)
 	}
 	return nil
 }

@@ -1,11 +1,10 @@
 // Package native is the backend that compiles modules to machine code: IR through LLVM's code generator to an object file, to an image that is
 // mapped and called, all without cgo.
 //
-// A compiled program is kernels, which equal nests share, and for each function and binding of its symbols a table of launches: a kernel,
-// where its operands lie, and how its points are divided into chunks.
+// What it makes is a program as data, which package runtime/exec runs: kernels, which equal nests share, and launches of them.
 //
 //	fuse.go      elementwise nests into their consumers
-//	lower.go     functions → launches over numbered slots; equal nests → one kernel (scan.go: scans)
+//	lower.go     functions → launches over numbered slots (scan.go: scans); equal nests → one kernel (kernel.go)
 //	flatten.go   elementwise nests of all shapes as one
 //	prepare.go   sums of products: operands padded, or permuted, to be read without tests and in single steps
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
@@ -13,8 +12,6 @@
 //	emit.go      a nest → LLVM IR: points, vectors, reductions, guards (index.go: reads; body.go, scalar.go, poly_math.go: scalar ops)
 //	scope.go     LLVM IR with everything placed in the outermost loop that knows it, since no optimiser runs
 //	toolchain.go, cache.go, level.go   LLVM IR → object file, for a level of processors
-//	bind.go      launches for given sizes: chunks, rounds, and where in the arena values live (memory.go)
-//	run.go       calls; team.go: threads
 //
 // There are no special kernels: a matrix product, a convolution or the gradient of one is a nest whose reads let rows and vectors be computed
 // together, and so is a user's own layer.
@@ -24,9 +21,6 @@
 // Not done yet: what follows a reduction is a launch of its own (bias and activation of a convolution are computed by what reads them, such
 // as pooling); an optimiser's updates of one parameter are three; Winograd's algorithm; cells that are updated in place; slices of a
 // scan's sequences that are views; writes in scans; code for arm64.
-//
-// Chunks and the order in which partial results are combined depend on shapes alone, so that the bits of a result do not depend on the
-// number of threads.
 package native
 
 import (
@@ -37,9 +31,11 @@ import (
 
 	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/codegen/image"
+	"github.com/nnc-lang/nnc/codegen/interp"
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/exec"
 )
 
 // Backend compiles to native code for this machine.
@@ -60,10 +56,6 @@ func (Backend) Compile(m *ir.Module, opts codegen.Options) (runtime.Program, err
 	if opts.Precision != tensor.Invalid && opts.Precision != tensor.F32 {
 		return nil, ErrPrecision
 	}
-	threads := opts.Threads
-	if threads <= 0 {
-		threads = goruntime.GOMAXPROCS(0)
-	}
 	level, err := DetectLevel()
 	if err != nil {
 		return nil, err
@@ -72,40 +64,70 @@ func (Backend) Compile(m *ir.Module, opts codegen.Options) (runtime.Program, err
 	if err != nil {
 		return nil, err
 	}
-	c, err := compileModule(m, level, tools)
+	p, err := compileModule(m, level, tools)
 	if err != nil {
 		return nil, err
 	}
-	return newProgram(c, threads)
+	return exec.New(p, exec.Options{Threads: opts.Threads, Explain: explainer(m)})
 }
 
-// compiled is a module's code.
-type compiled struct {
-	low   *lowering
-	procs map[string]*procedure
-	funcs map[*kernel]image.Func
-	code  []*image.Code
+// explainer returns a function that runs a call that gave a value that is not finite in the interpreter, which finds the operation to blame.
+func explainer(m *ir.Module) func(string, []*tensor.Tensor, string, func(string) (*tensor.Tensor, error)) error {
+	oracle := sync.OnceValues(func() (runtime.Program, error) { return interp.Backend{}.Compile(m, codegen.Options{}) })
+	var one sync.Mutex // the oracle has cells
+	return func(fn string, args []*tensor.Tensor, what string, cell func(string) (*tensor.Tensor, error)) error {
+		one.Lock()
+		defer one.Unlock()
+		unknown := &runtime.NonFiniteError{What: what, Op: "unknown"}
+		o, err := oracle()
+		if err != nil {
+			return unknown
+		}
+		for _, c := range m.Cells {
+			if t, err := cell(c.Name); err == nil {
+				if err := o.SetCell(c.Name, t); err != nil {
+					return unknown
+				}
+			}
+		}
+		if _, err := o.Call(fn, args...); errors.As(err, new(*runtime.NonFiniteError)) {
+			return err
+		}
+		return unknown
+	}
 }
 
 // kernelsPerObject is how many kernels share a run of the code generator: its start costs as much as one kernel.
 const kernelsPerObject = 24
 
 // compileModule lowers and compiles all functions of m.
-func compileModule(m *ir.Module, level Level, tools *Toolchain) (*compiled, error) {
+func compileModule(m *ir.Module, level Level, tools *Toolchain) (*exec.Program, error) {
 	low := newLowering(m, level)
-	c := &compiled{low: low, procs: map[string]*procedure{}, funcs: map[*kernel]image.Func{}}
+	p := &exec.Program{Module: m, Level: level.CPU}
 	for _, f := range m.Funcs {
-		p, err := low.procedure(f)
+		f, err := low.procedure(f)
 		if err != nil {
 			return nil, err
 		}
-		c.procs[f.Name] = p
+		p.Funcs = append(p.Funcs, f.Func)
 	}
-	if len(low.kernels) == 0 {
-		return c, nil
+	p.Consts = low.consts
+	if err := low.link(p, tools); err != nil {
+		return nil, fmt.Errorf("native code: %w", err)
+	}
+	if err := p.Check(); err != nil {
+		panic("BUG: native: " + err.Error())
+	}
+	return p, nil
+}
+
+// link compiles the kernels and joins their code to one block.
+func (l *lowering) link(p *exec.Program, tools *Toolchain) error {
+	if len(l.kernels) == 0 {
+		return nil
 	}
 	workers := goruntime.GOMAXPROCS(0)
-	objects := max((len(low.kernels)+kernelsPerObject-1)/kernelsPerObject, min(workers, (len(low.kernels)+3)/4))
+	objects := max((len(l.kernels)+kernelsPerObject-1)/kernelsPerObject, min(workers, (len(l.kernels)+3)/4))
 	images := make([]*image.Image, objects)
 	errs := make([]error, objects)
 	slots := make(chan struct{}, workers)
@@ -118,10 +140,10 @@ func compileModule(m *ir.Module, level Level, tools *Toolchain) (*compiled, erro
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			mod := newModule()
-			for i := k; i < len(low.kernels); i += objects {
-				writeKernel(mod, low.kernels[i].name, low.kernels[i].nest)
+			for i := k; i < len(l.kernels); i += objects {
+				l.kernels[i].write(mod, l.kernels[i].Name)
 			}
-			object, err := tools.object(cached, []byte(mod.m.String()), level.CPU)
+			object, err := tools.object(cached, []byte(mod.m.String()), l.level.CPU)
 			if err == nil {
 				images[k], err = image.Build(object)
 			}
@@ -130,21 +152,20 @@ func compileModule(m *ir.Module, level Level, tools *Toolchain) (*compiled, erro
 	}
 	wg.Wait()
 	if err := errors.Join(errs...); err != nil {
-		return nil, fmt.Errorf("native code: %w", err)
+		return err
 	}
+	p.Kernels = make([]exec.Kernel, len(l.kernels))
 	for k, img := range images {
-		code, err := image.Load(img)
-		if err != nil {
-			return nil, err
-		}
-		c.code = append(c.code, code)
-		for i := k; i < len(low.kernels); i += objects {
-			fn, ok := code.Func(low.kernels[i].name)
+		base := (len(p.Code) + image.Align - 1) / image.Align * image.Align
+		p.Code = append(append(p.Code, make([]byte, base-len(p.Code))...), img.Bytes...)
+		for i := k; i < len(l.kernels); i += objects {
+			offset, ok := img.Symbols[l.kernels[i].Name]
 			if !ok {
-				panic("BUG: native: kernel " + low.kernels[i].name + " is not in its object file")
+				panic("BUG: native: kernel " + l.kernels[i].Name + " is not in its object file")
 			}
-			c.funcs[low.kernels[i]] = fn
+			p.Kernels[i] = l.kernels[i].Kernel
+			p.Kernels[i].Entry = base + offset
 		}
 	}
-	return c, nil
+	return nil
 }

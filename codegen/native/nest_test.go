@@ -121,7 +121,7 @@ func (g *generator) read(d tensor.DType) *ir.Expr {
 		}
 		ix, shape[k] = append(ix, a), n
 	}
-	for product(shape) > 1<<16 { // a guard makes it right again
+	for tensor.New(tensor.Bool, shape...).Len() > 1<<16 { // a guard makes it right again
 		for k := range shape {
 			shape[k] = (shape[k] + 1) / 2
 		}

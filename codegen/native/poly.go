@@ -111,20 +111,6 @@ func (p poly) monomials() []string {
 	return keys
 }
 
-// eval computes p for given sizes.
-func (p poly) eval(size func(string) int) int {
-	n := 0
-	for k, c := range p {
-		if k != "" {
-			for _, f := range strings.Split(k, timesSign) {
-				c *= size(f)
-			}
-		}
-		n += c
-	}
-	return n
-}
-
 // sizes is the list of the sizes that a kernel is told when it runs: symbols, quotients of symbols, and numbers of tiles.
 type sizes struct {
 	names []string
@@ -184,22 +170,11 @@ func (s *sizes) rowTiles(p poly, n int) poly {
 	return s.define(name, sizeDef{of: p, tile: n, rows: true})
 }
 
-// value computes a size for given symbols.
-func (s *sizes) value(name string, bind map[string]int) int {
-	d, ok := s.defs[name]
-	if !ok {
+// number returns the number of a size.
+func (s *sizes) number(name string) int {
+	k := slices.Index(s.names, name)
+	if k < 0 {
 		panic("BUG: native: size " + name + " is not defined")
 	}
-	if n := s.eval(d.of, bind); d.rows && n < d.tile {
-		return n
-	}
-	if d.tile > 0 {
-		return (s.eval(d.of, bind) + d.tile - 1) / d.tile
-	}
-	return ir.Affine{Terms: []ir.Term{{Coef: 1, Atom: d.atom}}}.EvalDim(func(n string) int { return bind[n] })
-}
-
-// eval computes p for given symbols.
-func (s *sizes) eval(p poly, bind map[string]int) int {
-	return p.eval(func(name string) int { return s.value(name, bind) })
+	return k
 }

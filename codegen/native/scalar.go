@@ -33,14 +33,6 @@ func memType(d tensor.DType) types.Type {
 	return llvmType(d)
 }
 
-// elemSize returns the bytes of an element in memory.
-func elemSize(d tensor.DType) int {
-	if d == tensor.Bool {
-		return 1
-	}
-	return 4
-}
-
 // apply computes a primitive scalar op. All operands have as many lanes as the result.
 func (s *scope) apply(op ir.Op, d tensor.DType, x []value.Value) value.Value {
 	if z := s.applyAny(op, x); z != nil {

@@ -1,4 +1,4 @@
-package native
+package exec
 
 import (
 	goruntime "runtime"
@@ -7,19 +7,20 @@ import (
 	"time"
 	"unsafe"
 
-	"github.com/nnc-lang/nnc/codegen/image"
+	"github.com/nnc-lang/nnc/runtime/code"
 )
 
 // team is the threads that compute together. Work is handed out in chunks by a counter, so that the caller never waits for a thread that has not
 // started; what the chunks are does not depend on how many threads there are. Threads wait actively for some time after they last had work,
 // and then sleep.
 //
-// Programs of one number of threads share a team; a call has it to itself.
+// Instances of one number of threads share a team; a call has it to itself.
 type team struct {
 	sync.Mutex
 	caller  *worker
 	workers []*worker
 	job     atomic.Pointer[job] // the one in progress, or nil
+	alone   bool                // one of the teams in loners
 }
 
 // job is one launch that is being computed.
@@ -32,11 +33,12 @@ type job struct {
 
 // worker is a thread's memory.
 type worker struct {
-	stack  *image.Stack
-	words  []uint64
-	fault  [3]int64
-	asleep atomic.Bool
-	wake   chan struct{}
+	stack   *code.Stack
+	words   []uint64
+	fault   [3]int64
+	scratch []byte
+	asleep  atomic.Bool
+	wake    chan struct{}
 }
 
 // spin is how long a thread waits actively.
@@ -45,6 +47,7 @@ const spin = 50 * time.Microsecond
 var (
 	teamsLock sync.Mutex
 	teams     = map[int]*team{}
+	loners    []*team // of one thread, that nobody uses
 )
 
 // teamOf returns the team of so many threads.
@@ -73,8 +76,60 @@ func teamOf(threads int) (*team, error) {
 	return t, nil
 }
 
+// enter returns a team that the caller has to itself until it leaves it: t, for which it waits if it wants to, or one of a single thread.
+func (t *team) enter(wait bool) (*team, error) {
+	if wait {
+		t.Lock()
+		return t, nil
+	}
+	if t.TryLock() {
+		return t, nil
+	}
+	teamsLock.Lock()
+	defer teamsLock.Unlock()
+	if last := len(loners) - 1; last >= 0 {
+		l := loners[last]
+		loners = loners[:last]
+		return l, nil
+	}
+	w, err := newWorker()
+	if err != nil {
+		return nil, err
+	}
+	return &team{caller: w, alone: true}, nil
+}
+
+// leave ends what enter began.
+func (t *team) leave() {
+	if !t.alone {
+		t.Unlock()
+		return
+	}
+	teamsLock.Lock()
+	defer teamsLock.Unlock()
+	loners = append(loners, t)
+}
+
+// reserve gives every thread scratch memory of at least n bytes.
+func (t *team) reserve(n int) error {
+	for _, w := range append([]*worker{t.caller}, t.workers...) {
+		if len(w.scratch) >= n {
+			continue
+		}
+		if w.scratch != nil {
+			code.UnmapMemory(w.scratch)
+			w.scratch = nil
+		}
+		var err error
+		if w.scratch, err = code.MapMemory(n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func newWorker() (*worker, error) {
-	s, err := image.NewStack()
+	s, err := code.NewStack()
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +149,7 @@ func (t *team) work(w *worker) {
 				idle = time.Now()
 				continue
 			}
-			image.Pause()
+			code.Pause()
 			if n%64 == 63 && time.Since(idle) > spin {
 				break
 			}
@@ -141,7 +196,7 @@ func (t *team) do(chunks int, f func(w *worker, chunk int)) {
 	}
 	j.help(t.caller)
 	for n := 0; j.done.Load() < j.chunks; n++ {
-		image.Pause()
+		code.Pause()
 		if n%1024 == 1023 {
 			goruntime.Gosched() // a helper may need this thread to go on
 		}
@@ -150,12 +205,12 @@ func (t *team) do(chunks int, f func(w *worker, chunk int)) {
 }
 
 // enter calls f with the worker's words.
-func (w *worker) enter(f image.Func, long bool) {
+func (w *worker) enter(f code.Func, long bool) {
 	if long {
-		image.CallLong(f, unsafe.Pointer(unsafe.SliceData(w.words)), w.stack)
+		code.CallLong(f, unsafe.Pointer(unsafe.SliceData(w.words)), w.stack)
 		return
 	}
-	image.Call(f, unsafe.Pointer(unsafe.SliceData(w.words)), w.stack)
+	code.Call(f, unsafe.Pointer(unsafe.SliceData(w.words)), w.stack)
 }
 
 // faultAddress returns where a kernel notes an index outside its tensor.

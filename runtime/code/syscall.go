@@ -1,4 +1,4 @@
-package image
+package code
 
 import _ "unsafe" // for linkname
 

@@ -1,16 +1,68 @@
-package native
+package exec
 
 import (
 	"cmp"
 	"fmt"
 	"slices"
+	"sync"
 	"unsafe"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/code"
 )
 
-// bytesOf returns the memory of a tensor's elements.
-func bytesOf(t *tensor.Tensor) ([]byte, error) {
+// memory is what an instance has mapped.
+type memory struct {
+	sync.Mutex
+	maps map[*byte][]byte // by their first bytes
+	code *code.Code       // nil: it is not the instance's
+}
+
+// alloc maps zeroed memory.
+func (m *memory) alloc(n int) ([]byte, error) {
+	b, err := code.MapMemory(n)
+	if err != nil {
+		return nil, err
+	}
+	m.Lock()
+	defer m.Unlock()
+	m.maps[&b[0]] = b
+	return b, nil
+}
+
+// free unmaps memory if it is the instance's.
+func (m *memory) free(b []byte) {
+	if len(b) == 0 {
+		return
+	}
+	m.Lock()
+	defer m.Unlock()
+	if mapped, ok := m.maps[&b[0]]; ok {
+		delete(m.maps, &b[0])
+		code.UnmapMemory(mapped)
+	}
+}
+
+// close unmaps all of it.
+func (m *memory) close() {
+	for _, b := range m.maps {
+		code.UnmapMemory(b)
+	}
+	if m.code != nil {
+		_ = m.code.Close()
+	}
+}
+
+// Working returns the element type that values of a type have in memory.
+func Working(d tensor.DType) tensor.DType {
+	if d == tensor.F64 {
+		return tensor.F32
+	}
+	return d
+}
+
+// BytesOf returns the memory of a tensor's elements.
+func BytesOf(t *tensor.Tensor) ([]byte, error) {
 	switch t.DType {
 	case tensor.F32:
 		return viewBytes(t.F32, 4), nil

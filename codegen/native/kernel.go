@@ -1,0 +1,113 @@
+package native
+
+import (
+	"fmt"
+	"math"
+	"strings"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/exec"
+)
+
+// kernel is a piece of code that some launches share: what is needed to size a launch, and what writes the code.
+type kernel struct {
+	exec.Kernel
+	number int
+	key    string // equal for what is equal
+	write  func(m *module, name string)
+}
+
+// addKernel adds a kernel; nothing with this key was added before.
+func (l *lowering) addKernel(key string, data exec.Kernel, write func(m *module, name string)) *kernel {
+	k := &kernel{Kernel: data, number: len(l.kernels), key: key, write: write}
+	k.Name = fmt.Sprintf("k%d", k.number)
+	l.byKey[key] = k
+	l.kernels = append(l.kernels, k)
+	return k
+}
+
+// data returns what is needed to size a launch of t.
+func (t *loopNest) data() exec.Kernel {
+	k := exec.Kernel{
+		Results: []tensor.DType{t.result}, Operands: len(t.types), Cost: t.nodes, Clear: t.scatter, Merge: -1,
+		Across: len(t.rows) > 0 && t.across, Identity: identityBytes(t),
+	}
+	if t.v >= 0 {
+		k.Cost = max(1, k.Cost/4) // in vectors, of which a part is empty
+	}
+	points, splits, work := whole(1), whole(1), whole(1)
+	for _, e := range t.extents {
+		k.Extents = append(k.Extents, t.sizes.export(e))
+		work = work.mul(e)
+	}
+	for _, o := range t.outer {
+		points = points.mul(t.extents[o])
+	}
+	if t.tile > 0 {
+		points = points.mul(t.sizes.tiles(t.extents[t.v], t.tile))
+	}
+	for _, w := range t.rows {
+		points = points.mul(t.sizes.rowTiles(t.extents[w.loop], w.n))
+	}
+	for _, l := range t.split {
+		splits = splits.mul(t.extents[l])
+		k.Vectors = l == t.v
+	}
+	k.Points, k.Splits, k.Work = t.sizes.export(points), t.sizes.export(splits), t.sizes.export(work)
+	for _, name := range t.sizes.names { // all are defined now
+		d := t.sizes.defs[name]
+		s := exec.Size{Tile: d.tile, Rows: d.rows}
+		if d.tile > 0 {
+			s.Of = t.sizes.export(d.of)
+		} else {
+			s.Dim = ir.Affine{Terms: []ir.Term{{Coef: 1, Atom: d.atom}}}
+		}
+		k.Sizes = append(k.Sizes, s)
+	}
+	return k
+}
+
+// export returns p over the numbers of the sizes.
+func (s *sizes) export(p poly) exec.Poly {
+	var q exec.Poly
+	for _, mono := range p.monomials() {
+		t := exec.Term{Coef: p[mono]}
+		if mono != "" {
+			for _, name := range strings.Split(mono, timesSign) {
+				t.Sizes = append(t.Sizes, s.number(name))
+			}
+		}
+		q = append(q, t)
+	}
+	return q
+}
+
+// identityBytes returns the element that a nest without points has everywhere.
+func identityBytes(t *loopNest) []byte {
+	x := tensor.New(t.result, 1)
+	switch t.combine {
+	case ir.Prod:
+		x.Set(0, 1)
+	case ir.Max, ir.Min:
+		sign := 1
+		if t.combine == ir.Max {
+			sign = -1
+		}
+		switch {
+		case t.result == tensor.F32:
+			x.F32[0] = float32(math.Inf(sign))
+		case t.result == tensor.I32 && sign > 0:
+			x.I32[0] = math.MaxInt32
+		case t.result == tensor.I32:
+			x.I32[0] = math.MinInt32
+		default:
+			x.Bool[0] = sign > 0
+		}
+	}
+	b, err := exec.BytesOf(x)
+	if err != nil {
+		panic("BUG: native: " + err.Error())
+	}
+	return b
+}

@@ -1,0 +1,334 @@
+package exec
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/runtime/code"
+)
+
+// bound is a function for given sizes: the launch table. It does not change while calls use it.
+type bound struct {
+	fn     *Func
+	shapes [][]int // of the slots
+	offset []int   // of the slots that lie in the arena
+	runs   []run
+	arena  int // bytes
+}
+
+// run is a step for given sizes. Of a launch it is a kernel, where its operands lie, and chunks of its points; of a scan, its number of
+// rounds and where its body ends.
+type run struct {
+	step *Step
+	trip int // of a scan
+	end  int // of a scan: the run after its body
+
+	kernel  int
+	entry   code.Func
+	partial int  // offset in the arena of partial results; −1: there are none
+	merge   bool // the only operand is the partial results, which otherwise are the result
+	sizes   []int
+
+	points   int // flattened
+	perChunk int
+	splits   int // extent of the loops that partial results are split over
+	perRound int
+	rounds   int
+	stride   int // bytes of one round's results
+	chunks   int
+	scratch  int
+	long     bool // a chunk takes so long that a garbage collection should not have to wait
+	alone    bool // too little work for more than one thread
+	fill     bool // there is nothing to compute: the result has the kernel's Identity everywhere
+}
+
+// The cost of work, in nodes of a body times points: what a chunk should have at least, what is worth telling other threads, and what takes
+// some 50 µs.
+const (
+	chunkWork = 1 << 16
+	teamWork  = 1 << 17
+	longWork  = 1 << 20
+	maxChunks = 256
+	maxRounds = 64
+
+	maxPartials = 32 << 20 // bytes of all partial results of a launch
+)
+
+// bind makes the launch table of a function for given symbols.
+func (p *Program) bind(f *Func, bind map[string]int) (*bound, error) {
+	b := &bound{fn: f, offset: make([]int, len(f.Slots))}
+	for _, s := range f.Slots {
+		shape, err := evalShape(s.Type.Shape, bind)
+		if err != nil {
+			return nil, err
+		}
+		b.shapes = append(b.shapes, shape)
+	}
+	if err := p.checkSizes(b); err != nil {
+		return nil, err
+	}
+	var partials []*live
+	var open []int // scans whose body is not complete
+	for k := range f.Steps {
+		for len(open) > 0 && b.runs[open[len(open)-1]].step.Scan.End == k {
+			b.runs[open[len(open)-1]].end = len(b.runs)
+			open = open[:len(open)-1]
+		}
+		st := &f.Steps[k]
+		if st.Launch == nil {
+			r := run{step: st}
+			if st.Scan != nil {
+				var err error
+				if r.trip, err = evalDim(st.Scan.Trip, bind); err != nil {
+					return nil, err
+				}
+				for _, w := range slices.Concat(st.Scan.Whole, st.Scan.Stacked) {
+					if r.trip > b.shapes[w][st.Scan.Axis] {
+						return nil, fmt.Errorf("%d rounds go through a sequence of %d", r.trip, b.shapes[w][st.Scan.Axis])
+					}
+				}
+				open = append(open, len(b.runs))
+			}
+			b.runs = append(b.runs, r)
+			continue
+		}
+		l := st.Launch
+		local := bind
+		if l.Sized >= 0 {
+			local = map[string]int{Count: product(b.shapes[l.Sized])}
+		}
+		elems := product(b.shapes[l.Results[0]])
+		r, err := p.size(l.Kernel, local, elems, true)
+		if err != nil {
+			return nil, err
+		}
+		r.step = st
+		if r.rounds > 1 {
+			size := ElemSize(p.Kernels[l.Kernel].Results[0])
+			partials = append(partials, &live{id: len(b.runs), bytes: r.rounds * elems * size, first: k, last: k})
+			m, err := p.size(p.Kernels[l.Kernel].Merge, map[string]int{Count: elems, Rounds: r.rounds}, elems, false)
+			if err != nil {
+				return nil, err
+			}
+			m.step, m.merge = st, true
+			r.stride = elems * size
+			b.runs = append(b.runs, *r, *m)
+			continue
+		}
+		b.runs = append(b.runs, *r)
+	}
+	for _, k := range open {
+		b.runs[k].end = len(b.runs)
+	}
+	b.placeSlots(partials)
+	for _, v := range partials {
+		b.runs[v.id].partial, b.runs[v.id+1].partial = v.offset, v.offset
+	}
+	return b, nil
+}
+
+// checkSizes checks what Check cannot.
+func (p *Program) checkSizes(b *bound) error {
+	for s, sl := range b.fn.Slots {
+		n := product(b.shapes[s])
+		switch {
+		case sl.Place == Alias && n != product(b.shapes[sl.Index]):
+			return fmt.Errorf("%v cannot be seen as %v", b.shapes[sl.Index], b.shapes[s])
+		case sl.Place == Const && n*ElemSize(sl.Type.DType) > len(p.Consts)-sl.Index:
+			return fmt.Errorf("a constant of %v is not there", b.shapes[s])
+		}
+	}
+	return nil
+}
+
+// placeSlots plans the arena.
+func (b *bound) placeSlots(partials []*live) {
+	p := b.fn
+	lives := map[int]*live{}
+	var values []*live
+	var open []*loopSpan
+	at := func(s, step int) {
+		s = p.Root(s)
+		if p.Slots[s].Place != Arena {
+			return
+		}
+		v := lives[s]
+		if v == nil {
+			v = &live{id: s, bytes: product(b.shapes[s]) * ElemSize(p.Slots[s].Type.DType), first: step, last: step}
+			lives[s] = v
+			values = append(values, v)
+		}
+		v.first, v.last = min(v.first, step), max(v.last, step) // what a scan needs after its body is seen here before it is made
+		for _, l := range open {                                // made before a loop and used in it: needed in every round
+			if v.first < l.first {
+				v.last = max(v.last, l.last)
+			}
+		}
+	}
+	for k := range p.Steps {
+		for len(open) > 0 && open[len(open)-1].last < k {
+			open = open[:len(open)-1]
+		}
+		switch st := &p.Steps[k]; {
+		case st.Launch != nil:
+			for _, z := range st.Launch.Results {
+				at(z, k)
+			}
+			for _, a := range st.Launch.Args {
+				at(a, k)
+			}
+		case st.Move != nil:
+			at(st.Move.From, k)
+			at(st.Move.To, k)
+		default:
+			// What the scan itself touches lives as long as it runs.
+			for _, s := range st.Scan.own() {
+				at(s, k)
+				at(s, st.Scan.End-1)
+			}
+			open = append(open, &loopSpan{k, st.Scan.End - 1})
+			for _, s := range st.Scan.fromBody() {
+				at(s, st.Scan.End-1)
+			}
+		}
+	}
+	end := len(p.Steps)
+	for _, r := range p.Results {
+		at(r, end)
+	}
+	for _, c := range p.Commits {
+		at(c.Slot, end)
+	}
+	for _, c := range p.Checks {
+		at(c.Slot, end)
+	}
+	b.arena = placeLive(append(slices.Clone(values), partials...))
+	for _, v := range values {
+		b.offset[v.id] = v.offset
+	}
+}
+
+// loopSpan is the steps of a scan, from the first to the last.
+type loopSpan struct{ first, last int }
+
+// size computes the chunks of a kernel's use, which depend on nothing but sizes. Its result has so many elements. It is not divided into rounds
+// unless divide says so.
+func (p *Program) size(kernel int, bind map[string]int, elems int, divide bool) (*run, error) {
+	k := &p.Kernels[kernel]
+	r := &run{kernel: kernel, partial: -1}
+	var err error
+	if r.sizes, err = evalSizes(k.Sizes, bind); err != nil {
+		return nil, err
+	}
+	eval := func(q Poly) int {
+		n, e := q.eval(r.sizes)
+		if e != nil && err == nil {
+			err = e
+		}
+		return n
+	}
+	for _, e := range k.Extents {
+		if eval(e) > maxElements {
+			return nil, errors.New("a loop is longer than native code can count")
+		}
+	}
+	all := eval(k.Work)
+	r.points, r.splits, r.scratch = eval(k.Points), eval(k.Splits), eval(k.Scratch)
+	if err != nil {
+		return nil, err
+	}
+	if all <= 0 || elems == 0 || r.points <= 0 {
+		r.fill = true
+		return r, nil
+	}
+	r.rounds = 1
+	work, ok := times(all, k.Cost)
+	if !ok {
+		return nil, errTooLarge
+	}
+	chunks := min(r.points, maxChunks, max(1, work/chunkWork))
+	if k.Clear {
+		chunks = 1
+	}
+	r.perChunk = (r.points + chunks - 1) / chunks
+	chunks = (r.points + r.perChunk - 1) / r.perChunk
+	r.perRound = r.splits
+	if divide && k.Merge >= 0 {
+		size := ElemSize(k.Results[0])
+		rounds := 1
+		if chunks < 16 {
+			rounds = min(maxRounds/chunks, r.splits, work/chunkWork/chunks)
+		}
+		if k.Across && all/elems >= 1024 && elems*size <= maxPartials/8 {
+			// In rounds, so that what the chunks share stays in a cache near by.
+			rounds = max(rounds, min(maxRounds, r.splits, all/elems/256, maxPartials/(elems*size)))
+		}
+		if rounds > 1 {
+			if k.Vectors {
+				rounds = min(rounds, (r.splits+1023)/1024)
+			}
+			r.perRound = (r.splits + rounds - 1) / rounds
+			if k.Vectors {
+				r.perRound = (r.perRound + 63) &^ 63
+			}
+			r.rounds = (r.splits + r.perRound - 1) / r.perRound
+		}
+	}
+	r.chunks = chunks * r.rounds
+	r.alone = work < teamWork || r.chunks == 1
+	r.long = work/r.chunks > longWork
+	if r.alone {
+		r.long = work > longWork
+	}
+	return r, nil
+}
+
+// bindKey returns a text for a function and sizes.
+func bindKey(fn string, bind map[string]int) string {
+	names := make([]string, 0, len(bind))
+	for s, n := range bind {
+		names = append(names, fmt.Sprintf(" %s=%d", s, n))
+	}
+	slices.Sort(names)
+	return fn + strings.Join(names, "")
+}
+
+// Memory is the bytes that a program uses, beside its code.
+type Memory struct {
+	Cells  int // their values
+	Shadow int // room for the cells' next values
+	Arena  int // all else that a call computes, what it returns excepted
+	Consts int
+}
+
+// Total returns the sum.
+func (m Memory) Total() int { return m.Cells + m.Shadow + m.Arena + m.Consts }
+
+// Memory returns what calls of the function fn use if symbols have these sizes.
+//
+// Errors: a function that does not exist; a symbol that is missing.
+func (p *Program) Memory(fn string, bind map[string]int) (Memory, error) {
+	k := slices.IndexFunc(p.Module.Funcs, func(f *ir.Func) bool { return f.Name == fn })
+	if k < 0 {
+		return Memory{}, fmt.Errorf("there is no function %s", fn)
+	}
+	b, err := p.bind(&p.Funcs[k], bind)
+	if err != nil {
+		return Memory{}, err
+	}
+	m := Memory{Arena: b.arena, Consts: len(p.Consts)}
+	for _, c := range p.Module.Cells {
+		shape, err := evalShape(c.Type.Shape, bind)
+		if err != nil {
+			return Memory{}, err
+		}
+		m.Cells += product(shape) * ElemSize(c.Type.DType)
+	}
+	for _, c := range p.Funcs[k].Commits {
+		m.Shadow += product(b.shapes[c.Slot]) * ElemSize(p.Module.Cells[c.Cell].Type.DType)
+	}
+	return m, nil
+}

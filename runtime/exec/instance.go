@@ -1,0 +1,644 @@
+package exec
+
+import (
+	"errors"
+	"fmt"
+	goruntime "runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/code"
+)
+
+// Options are what an instance is told beside the program.
+type Options struct {
+	// Threads is the most threads that compute at the same time; 0 stands for one on each processor.
+	Threads int
+
+	// Code is the program's Code where that is mapped executable already; nil: it is mapped.
+	Code *code.Code
+
+	// Explain finds the operation to blame for a value that is not finite: what says which was found when the function fn was called
+	// with args while the cells had the values that cell returns. Without it the operation is unknown.
+	Explain func(fn string, args []*tensor.Tensor, what string, cell func(name string) (*tensor.Tensor, error)) error
+}
+
+// Instance is a program with the memory of its cells. Goroutines may use it at the same time: calls that change no cell run side by side,
+// others one after the other.
+type Instance struct {
+	program *Program
+	explain func(string, []*tensor.Tensor, string, func(string) (*tensor.Tensor, error)) error
+	funcs   map[string]int
+	cellAt  map[string]int
+	code    *code.Code
+	team    *team
+	calls   chan struct{} // a place for each call that may be in progress
+	consts  []byte
+	nowhere []byte // stands for tensors without elements
+	memory  *memory
+
+	lock  sync.RWMutex // of the cells' values; write-locked while a call may change them
+	cells []cell
+
+	cache   sync.Mutex // of what follows
+	bounds  map[string]*bound
+	arenas  [][]byte // that no call uses
+	observe func(*Launch, time.Duration)
+}
+
+var _ runtime.Program = (*Instance)(nil)
+
+// cell is the memory of a cell: its value, and room for the next one, so that a call that fails changes nothing.
+type cell struct {
+	shape  []int
+	now    []byte
+	shadow []byte
+}
+
+// maxBounds bounds how many bindings of symbols are kept.
+const maxBounds = 64
+
+// New makes an instance of a program, whose cells are zero. It does not change the program, and does not need Code and Consts after
+// it returned unless Options.Code is set.
+//
+// Errors: a processor without what the code needs, a system that code cannot be loaded on.
+func New(p *Program, o Options) (*Instance, error) {
+	threads := o.Threads
+	if threads <= 0 {
+		threads = goruntime.GOMAXPROCS(0)
+	}
+	if err := code.Check(p.Level); err != nil {
+		return nil, err
+	}
+	t, err := teamOf(threads)
+	if err != nil {
+		return nil, err
+	}
+	i := &Instance{
+		program: p, explain: o.Explain, funcs: map[string]int{}, cellAt: map[string]int{}, code: o.Code, team: t,
+		calls: make(chan struct{}, goruntime.GOMAXPROCS(0)), memory: &memory{maps: map[*byte][]byte{}},
+		cells: make([]cell, len(p.Module.Cells)), bounds: map[string]*bound{},
+	}
+	goruntime.AddCleanup(i, (*memory).close, i.memory)
+	if i.code == nil && len(p.Kernels) > 0 {
+		if i.code, err = code.Load(p.Code); err != nil {
+			return nil, err
+		}
+		i.memory.code = i.code
+	}
+	if i.nowhere, err = i.memory.alloc(64); err != nil {
+		return nil, err
+	}
+	if i.consts, err = i.memory.alloc(len(p.Consts)); err != nil {
+		return nil, err
+	}
+	copy(i.consts, p.Consts)
+	for k, f := range p.Module.Funcs {
+		i.funcs[f.Name] = k
+	}
+	for k, c := range p.Module.Cells {
+		i.cellAt[c.Name] = k
+		if shape, err := evalShape(c.Type.Shape, nil); err == nil {
+			if err := i.reshapeCell(k, shape); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return i, nil
+}
+
+// Program returns the program that i runs.
+func (i *Instance) Program() *Program { return i.program }
+
+// Module returns the module that the program was compiled from.
+func (i *Instance) Module() *ir.Module { return i.program.Module }
+
+// Observe makes every launch be reported, with the time that it took; nil ends that.
+func (i *Instance) Observe(f func(*Launch, time.Duration)) {
+	i.cache.Lock()
+	defer i.cache.Unlock()
+	i.observe = f
+}
+
+// reshapeCell gives cell k zeroed memory for a shape.
+func (i *Instance) reshapeCell(k int, shape []int) error {
+	c := &i.cells[k]
+	now, err := i.memory.alloc(product(shape) * ElemSize(i.program.Module.Cells[k].Type.DType))
+	if err != nil {
+		return err
+	}
+	i.memory.free(c.now)
+	i.memory.free(c.shadow)
+	*c = cell{shape: shape, now: now}
+	return nil
+}
+
+// Cell returns a copy of a cell's value.
+func (i *Instance) Cell(name string) (*tensor.Tensor, error) {
+	i.lock.RLock()
+	defer i.lock.RUnlock()
+	return i.cell(name)
+}
+
+func (i *Instance) cell(name string) (*tensor.Tensor, error) {
+	k, ok := i.cellAt[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no cell %s", name)
+	}
+	typ := i.program.Module.Cells[k].Type
+	if i.cells[k].now == nil {
+		return nil, fmt.Errorf("cell %s, which is %v, has no value yet", name, typ)
+	}
+	return tensorAt(typ.DType, i.cells[k].shape, i.cells[k].now)
+}
+
+// tensorAt returns a new tensor with the elements at from.
+func tensorAt(d tensor.DType, shape []int, from []byte) (*tensor.Tensor, error) {
+	t := tensor.New(d, shape...)
+	b, err := BytesOf(t)
+	if err != nil {
+		return nil, err
+	}
+	copy(b, from)
+	return t, nil
+}
+
+// SetCell gives a cell a value.
+func (i *Instance) SetCell(name string, t *tensor.Tensor) error {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	k, ok := i.cellAt[name]
+	if !ok {
+		return fmt.Errorf("there is no cell %s", name)
+	}
+	typ := i.program.Module.Cells[k].Type
+	if err := match(typ, t, map[string]int{}); err != nil {
+		return fmt.Errorf("cell %s is %v: %w", name, typ, err)
+	}
+	if !slices.Equal(i.cells[k].shape, t.Shape) || i.cells[k].now == nil {
+		if err := i.reshapeCell(k, slices.Clone(t.Shape)); err != nil {
+			return err
+		}
+	}
+	b, err := BytesOf(t.To(Working(t.DType)))
+	if err != nil {
+		return err
+	}
+	copy(i.cells[k].now, b)
+	return nil
+}
+
+// MapCell makes memory, in which the elements lie as in a tensor of the cell's type, that of a cell whose shape has no symbols. The memory
+// must stay mapped, be aligned to 64 bytes, and be writable if a function that is called writes the cell.
+//
+// Errors: a cell that does not exist or whose size is another.
+func (i *Instance) MapCell(name string, memory []byte) error {
+	i.lock.Lock()
+	defer i.lock.Unlock()
+	k, ok := i.cellAt[name]
+	if !ok {
+		return fmt.Errorf("there is no cell %s", name)
+	}
+	typ := i.program.Module.Cells[k].Type
+	shape, err := evalShape(typ.Shape, nil)
+	if err != nil {
+		return fmt.Errorf("cell %s: %w", name, err)
+	}
+	if n := product(shape) * ElemSize(typ.DType); len(memory) != n || address(memory)%64 != 0 {
+		return fmt.Errorf("cell %s, which is %v, needs %d bytes that are aligned to 64; it was given %d", name, typ, n, len(memory))
+	}
+	i.memory.free(i.cells[k].now)
+	i.memory.free(i.cells[k].shadow)
+	i.cells[k] = cell{shape: shape, now: memory}
+	return nil
+}
+
+// match checks that t has type typ, where f64 passes for f32, and binds the symbols that stand alone in typ.
+func match(typ ir.Type, t *tensor.Tensor, bind map[string]int) error {
+	if t == nil {
+		return errors.New("the argument is missing")
+	}
+	if Working(t.DType) != typ.DType || len(t.Shape) != len(typ.Shape) {
+		return fmt.Errorf("it was given %v", t)
+	}
+	if n := len(t.F32) + len(t.F64) + len(t.I32) + len(t.Bool); t.Len() != n {
+		return fmt.Errorf("it was given %v with %d elements", t, n)
+	}
+	for i, dim := range typ.Shape {
+		if s, ok := symbol(dim); ok {
+			if old, bound := bind[s]; bound && old != t.Shape[i] {
+				return fmt.Errorf("it was given %v, but %s is %d", t, s, old)
+			}
+			if t.Shape[i] < 1 {
+				return fmt.Errorf("it was given %v, but %s must be at least 1", t, s)
+			}
+			bind[s] = t.Shape[i]
+		}
+	}
+	for i, dim := range typ.Shape {
+		known := true
+		n := dim.EvalDim(func(s string) int {
+			v, ok := bind[s]
+			known = known && ok
+			return v
+		})
+		if known && n != t.Shape[i] {
+			return fmt.Errorf("it was given %v", t)
+		}
+	}
+	return nil
+}
+
+func symbol(dim ir.Affine) (string, bool) {
+	if dim.Const == 0 && len(dim.Terms) == 1 && dim.Terms[0].Coef == 1 && dim.Terms[0].Atom.Kind == ir.AtomSymbol {
+		return dim.Terms[0].Atom.Symbol, true
+	}
+	return "", false
+}
+
+// notFinite says that a value that must be finite is not.
+type notFinite struct{ what string }
+
+func (e *notFinite) Error() string { return e.what + " is not finite" }
+
+// errExclusive says that a call must have the cells to itself.
+var errExclusive = errors.New("the call changes cells")
+
+// Call runs the function fn.
+func (i *Instance) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, error) {
+	k, ok := i.funcs[fn]
+	if !ok {
+		return nil, fmt.Errorf("there is no function %s", fn)
+	}
+	i.calls <- struct{}{}
+	defer func() { <-i.calls }()
+	err := errExclusive
+	var results []*tensor.Tensor
+	if len(i.program.Funcs[k].Commits) == 0 {
+		i.lock.RLock()
+		results, err = i.call(k, args, false)
+		i.lock.RUnlock()
+	}
+	if errors.Is(err, errExclusive) {
+		i.lock.Lock()
+		results, err = i.call(k, args, true)
+		i.lock.Unlock()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return results, nil
+}
+
+// call runs function k. The cells are locked; for writing too if exclusive is set.
+func (i *Instance) call(k int, args []*tensor.Tensor, exclusive bool) ([]*tensor.Tensor, error) {
+	fn := i.program.Module.Funcs[k]
+	results, err := i.attempt(k, args, exclusive)
+	var bad *notFinite
+	switch {
+	case errors.As(err, &bad):
+		if i.explain == nil {
+			return nil, &runtime.NonFiniteError{What: bad.what, Op: "unknown"}
+		}
+		return nil, i.explain(fn.Name, args, bad.what, i.cell)
+	case err != nil && !errors.Is(err, errExclusive):
+		return nil, fmt.Errorf("%s: %w", fn.Name, err)
+	}
+	return results, err
+}
+
+func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*tensor.Tensor, error) {
+	b, err := i.boundFor(k, args)
+	if err != nil {
+		return nil, err
+	}
+	if err := i.prepare(b, exclusive); err != nil {
+		return nil, err
+	}
+	f := &frame{Instance: i, bound: b, base: make([]uintptr, len(b.fn.Slots)), bytes: make([][]byte, len(b.fn.Slots))}
+	if f.arena, f.observe, err = i.takeArena(b.arena); err != nil {
+		return nil, err
+	}
+	defer i.giveArena(f.arena)
+	in := make([]*tensor.Tensor, len(args))
+	for n, a := range args {
+		in[n] = a.To(Working(a.DType))
+	}
+	for s := range b.fn.Slots {
+		if f.bytes[s], err = f.memory(s, in); err != nil {
+			return nil, err
+		}
+		f.base[s] = address(f.bytes[s])
+	}
+	if f.team, err = i.team.enter(exclusive); err != nil {
+		return nil, err
+	}
+	err = f.runAll(0, len(b.runs))
+	f.team.leave()
+	goruntime.KeepAlive(in)
+	goruntime.KeepAlive(i)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]*tensor.Tensor, len(b.fn.Results))
+	for n, r := range b.fn.Results {
+		if results[n], err = tensorAt(b.fn.Slots[r].Type.DType, b.shapes[r], f.bytes[r]); err != nil {
+			return nil, err
+		}
+	}
+	for _, c := range b.fn.Checks {
+		if f.bytes[c.Slot][0] == 0 {
+			return nil, &notFinite{c.What}
+		}
+	}
+	for _, c := range b.fn.Commits {
+		if c.Copy {
+			copy(i.cells[c.Cell].shadow, f.bytes[c.Slot])
+		}
+	}
+	for _, c := range b.fn.Commits {
+		cl := &i.cells[c.Cell]
+		cl.now, cl.shadow = cl.shadow, cl.now
+	}
+	return results, nil
+}
+
+// boundFor checks the arguments and returns the launch table for their sizes.
+func (i *Instance) boundFor(k int, args []*tensor.Tensor) (*bound, error) {
+	fn := i.program.Module.Funcs[k]
+	if len(args) != len(fn.Params) {
+		return nil, fmt.Errorf("it takes %d arguments, not %d", len(fn.Params), len(args))
+	}
+	bind := map[string]int{}
+	for range 2 { // a dimension may need symbols that later parameters bind
+		for n, v := range fn.Params {
+			if err := match(v.Type, args[n], bind); err != nil {
+				return nil, fmt.Errorf("parameter %s is %v: %w", paramName(fn, n), v.Type, err)
+			}
+		}
+	}
+	for n, c := range i.program.Module.Cells { // symbols that no parameter binds have the sizes that cells have
+		if i.cells[n].now == nil {
+			continue
+		}
+		for d, dim := range c.Type.Shape {
+			if s, ok := symbol(dim); ok {
+				if _, bound := bind[s]; !bound {
+					bind[s] = i.cells[n].shape[d]
+				}
+			}
+		}
+	}
+	i.cache.Lock()
+	defer i.cache.Unlock()
+	key := bindKey(fn.Name, bind)
+	if b := i.bounds[key]; b != nil {
+		return b, nil
+	}
+	b, err := i.program.bind(&i.program.Funcs[k], bind)
+	if err != nil {
+		return nil, err
+	}
+	for n := range b.runs {
+		if r := &b.runs[n]; r.step.Launch != nil {
+			r.entry = i.code.Func(i.program.Kernels[r.kernel].Entry)
+		}
+	}
+	if len(i.bounds) >= maxBounds {
+		clear(i.bounds)
+	}
+	i.bounds[key] = b
+	return b, nil
+}
+
+func paramName(f *ir.Func, i int) string {
+	if n := f.Params[i].Name; n != "" {
+		return n
+	}
+	return fmt.Sprint(i + 1)
+}
+
+// prepare makes sure that there is room for what a call writes in cells.
+func (i *Instance) prepare(b *bound, exclusive bool) error {
+	for s := range b.fn.Slots {
+		sl := &b.fn.Slots[s]
+		if sl.Place != Cell {
+			continue
+		}
+		c := &i.cells[sl.Index]
+		if c.now == nil {
+			if !exclusive {
+				return errExclusive
+			}
+			if err := i.reshapeCell(sl.Index, slices.Clone(b.shapes[s])); err != nil {
+				return err
+			}
+		}
+		if !slices.Equal(c.shape, b.shapes[s]) {
+			return fmt.Errorf("cell %s holds %v, where the call needs %v", i.program.Module.Cells[sl.Index].Name, c.shape, b.shapes[s])
+		}
+	}
+	for _, cm := range b.fn.Commits {
+		c := &i.cells[cm.Cell]
+		if c.now == nil || !slices.Equal(c.shape, b.shapes[cm.Slot]) {
+			if err := i.reshapeCell(cm.Cell, slices.Clone(b.shapes[cm.Slot])); err != nil {
+				return err
+			}
+		}
+		if c.shadow == nil {
+			var err error
+			if c.shadow, err = i.memory.alloc(len(c.now)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// takeArena returns memory of at least n bytes that the call has to itself, and what observes the call.
+func (i *Instance) takeArena(n int) ([]byte, func(*Launch, time.Duration), error) {
+	i.cache.Lock()
+	defer i.cache.Unlock()
+	if last := len(i.arenas) - 1; last >= 0 {
+		a := i.arenas[last]
+		i.arenas = i.arenas[:last]
+		if len(a) >= n {
+			return a, i.observe, nil
+		}
+		i.memory.free(a)
+	}
+	a, err := i.memory.alloc(n)
+	return a, i.observe, err
+}
+
+func (i *Instance) giveArena(a []byte) {
+	i.cache.Lock()
+	defer i.cache.Unlock()
+	i.arenas = append(i.arenas, a)
+}
+
+// frame is a call in progress.
+type frame struct {
+	*Instance
+	*bound
+	team    *team
+	arena   []byte
+	base    []uintptr
+	bytes   [][]byte // of the slots
+	words   []uint64 // of the launch in progress
+	observe func(*Launch, time.Duration)
+}
+
+// memory returns where slot s lies.
+func (f *frame) memory(s int, args []*tensor.Tensor) ([]byte, error) {
+	root := f.fn.Root(s)
+	sl := &f.fn.Slots[root]
+	n := product(f.shapes[root]) * ElemSize(sl.Type.DType)
+	if n == 0 {
+		return f.nowhere[:0], nil
+	}
+	switch sl.Place {
+	case Arena:
+		return f.arena[f.offset[root]:][:n], nil
+	case Param:
+		return BytesOf(args[sl.Index])
+	case Const:
+		return f.consts[sl.Index:][:n], nil
+	case Cell:
+		return f.cells[sl.Index].now[:n], nil
+	default:
+		return f.cells[sl.Index].shadow[:n], nil
+	}
+}
+
+// runAll runs the steps from one number up to another.
+func (f *frame) runAll(from, to int) error {
+	for k := from; k < to; k++ {
+		r := &f.runs[k]
+		switch {
+		case r.step.Move != nil:
+			copy(f.bytes[r.step.Move.To], f.bytes[r.step.Move.From])
+			continue
+		case r.step.Scan != nil:
+			if err := f.scan(r, k+1); err != nil {
+				return err
+			}
+			k = r.end - 1
+			continue
+		}
+		if f.observe == nil {
+			if err := f.run(r); err != nil {
+				return err
+			}
+			continue
+		}
+		start := time.Now()
+		if err := f.run(r); err != nil {
+			return err
+		}
+		f.observe(r.step.Launch, time.Since(start))
+	}
+	return nil
+}
+
+// run runs one launch.
+func (f *frame) run(r *run) error {
+	k, l := &f.program.Kernels[r.kernel], r.step.Launch
+	if r.fill {
+		for _, z := range l.Results {
+			out := f.bytes[z]
+			for n := 0; n < len(out); n += len(k.Identity) {
+				copy(out[n:], k.Identity)
+			}
+		}
+		return nil
+	}
+	if k.Clear {
+		for _, z := range l.Results {
+			clear(f.bytes[z])
+		}
+	}
+	if r.scratch > 0 {
+		if err := f.team.reserve(r.scratch); err != nil {
+			return err
+		}
+	}
+	f.words = append(f.words[:0], make([]uint64, WordResult)...)
+	partial := uint64(address(f.arena)) + uint64(r.partial)
+	if r.rounds > 1 {
+		f.words = append(f.words, partial)
+	} else {
+		for _, z := range l.Results {
+			f.words = append(f.words, uint64(f.base[z]))
+		}
+	}
+	if r.merge {
+		f.words = append(f.words, partial)
+	} else {
+		for _, a := range l.Args {
+			f.words = append(f.words, uint64(f.base[a]))
+		}
+	}
+	for _, n := range r.sizes {
+		f.words = append(f.words, uint64(n))
+	}
+	var bad badIndex
+	perRound := r.chunks / r.rounds
+	do := func(w *worker, chunk int) {
+		w.words = append(w.words[:0], f.words...)
+		round, first := chunk/perRound, chunk%perRound*r.perChunk
+		w.words[WordP0], w.words[WordP1] = uint64(first), uint64(min(r.points, first+r.perChunk))
+		w.words[WordR0], w.words[WordR1] = uint64(round*r.perRound), uint64(min(r.splits, (round+1)*r.perRound))
+		w.words[WordResult] += uint64(round * r.stride)
+		w.words[WordFault] = uint64(w.faultAddress())
+		w.words[WordScratch] = uint64(address(w.scratch))
+		w.fault[0] = 0
+		w.enter(r.entry, r.long)
+		if w.fault[0] != 0 {
+			bad.note(chunk, w.fault[1], w.fault[2])
+		}
+	}
+	if r.alone {
+		for n := range r.chunks {
+			do(f.team.caller, n)
+		}
+	} else {
+		f.team.do(r.chunks, do)
+	}
+	if bad.found {
+		return fmt.Errorf("%s%s: index %d is outside [0, %d)", position(l.Loc), l.What, bad.index, bad.limit)
+	}
+	return nil
+}
+
+// position formats where an instruction comes from as the start of a message.
+func position(l ir.Loc) string {
+	s := ""
+	if l.File != "" {
+		s = fmt.Sprintf("%s:%d:%d: ", l.File, l.Line, l.Col)
+	}
+	if l.Scope != "" {
+		s += "in " + l.Scope + ": "
+	}
+	return s
+}
+
+// badIndex keeps the data index outside its tensor that the earliest chunk found.
+type badIndex struct {
+	sync.Mutex
+	found        bool
+	chunk        int
+	index, limit int64
+}
+
+func (b *badIndex) note(chunk int, index, limit int64) {
+	b.Lock()
+	defer b.Unlock()
+	if !b.found || chunk < b.chunk {
+		b.found, b.chunk, b.index, b.limit = true, chunk, index, limit
+	}
+}
