@@ -204,7 +204,7 @@ func (f *frame) foldNumbers(op string, at diag.Span, a, b number) value {
 		return foldPower(a, b)
 	}
 	if (op == "/" || op == "%") && b.float == 0 {
-		f.errorf(at, diag.InvalidValue, "division by zero")
+		f.errorf(at, diag.DivisionByZero, "division by zero")
 		return poison{}
 	}
 	if a.exact != nil && b.exact != nil {
@@ -302,7 +302,7 @@ func (f *frame) asArray(n syntax.Node, v value, d tensor.DType) (*array, bool) {
 		}
 		a, ok := constantArray(v, d)
 		if !ok {
-			f.errorf(n.Span(), diag.TypeMismatch, "%s is not an %s", v, d).Fix = "write f32(…) around the other side to compute with fractions"
+			f.errorf(n.Span(), diag.MixedTypes, "%s is not an %s", v, d).Fix = "write f32(…) around the other side to compute with fractions"
 		}
 		return a, ok
 	case dimension:
@@ -320,16 +320,16 @@ func (f *frame) asArray(n syntax.Node, v value, d tensor.DType) (*array, bool) {
 		if v.shaped {
 			return f.asArray(n, f.callFn(&callSite{node: n, at: n.Span()}, v), d)
 		}
-		f.errorf(n.Span(), diag.TypeMismatch, "%s is a function, not a value", v.decl.Name.Name).Fix = "call it with its arguments in parentheses"
+		f.errorf(n.Span(), diag.NotAValue, "%s is a function, not a value", v.decl.Name.Name).Fix = "call it with its arguments in parentheses"
 	case *builtin:
-		e := f.errorf(n.Span(), diag.TypeMismatch, "%s is a function, not a value", v.name)
+		e := f.errorf(n.Span(), diag.NotAValue, "%s is a function, not a value", v.name)
 		e.Fix = "call it with its arguments in parentheses"
 		if v.dims != nil {
 			e.Fix = "give it a shape, as in " + v.name + "[10]"
 		}
 	case poison:
 	default:
-		f.errorf(n.Span(), diag.TypeMismatch, "%s is not a tensor", describe(v)).Label = "a number or a tensor is needed here"
+		f.errorf(n.Span(), diag.NotAValue, "%s is not a tensor", describe(v)).Label = "a number or a tensor is needed here"
 	}
 	return nil, false
 }
@@ -364,24 +364,24 @@ func (f *frame) listArray(l *list, d tensor.DType) (*array, bool) {
 			dims = append(dims, len(l.elems))
 		}
 		if dims[depth] != len(l.elems) {
-			f.errorf(l.span, diag.ShapeMismatch, "this row has %s, the first one has %d", count(len(l.elems), "element"), dims[depth])
+			f.errorf(l.span, diag.RaggedList, "this row has %s, the first one has %d", count(len(l.elems), "element"), dims[depth])
 			return false
 		}
 		for _, v := range l.elems {
 			switch v := v.(type) {
 			case number:
 				if depth+1 != len(dims) {
-					f.errorf(l.span, diag.ShapeMismatch, "a number stands where the first row has a list")
+					f.errorf(l.span, diag.RaggedList, "a number stands where the first row has a list")
 					return false
 				}
 				if _, ok := constantArray(v, d); !ok {
-					f.errorf(l.span, diag.TypeMismatch, "%s is not an %s", v, d)
+					f.errorf(l.span, diag.MixedTypes, "%s is not an %s", v, d)
 					return false
 				}
 				data = append(data, v.float)
 			case *list:
 				if depth+1 == len(dims) && len(data) > 0 {
-					f.errorf(v.span, diag.ShapeMismatch, "a list stands where the first row has a number")
+					f.errorf(v.span, diag.RaggedList, "a list stands where the first row has a number")
 					return false
 				}
 				if !collect(v, depth+1) {
@@ -408,7 +408,7 @@ func (f *frame) listArray(l *list, d tensor.DType) (*array, bool) {
 	}
 	t := tensor.New(d, dims...)
 	if t.Len() != len(data) {
-		f.errorf(l.span, diag.ShapeMismatch, "the rows of this list differ in length")
+		f.errorf(l.span, diag.RaggedList, "the rows of this list differ in length")
 		return nil, false
 	}
 	for i, x := range data {
@@ -427,7 +427,7 @@ func (f *frame) stack(l *list, d tensor.DType) (*array, bool) {
 		}
 		elems[i] = a
 		if a.dtype != elems[0].dtype || !equalShapes(a.shape, elems[0].shape) {
-			f.errorf(l.span, diag.TypeMismatch, "the elements of a list must have one type: %s and %s", elems[0].typ(), a.typ())
+			f.errorf(l.span, diag.MixedTypes, "the elements of a list must have one type: %s and %s", elems[0].typ(), a.typ())
 			return nil, false
 		}
 	}
@@ -491,7 +491,7 @@ func (f *frame) unify(n syntax.Node, what string, nodes []syntax.Node, vs []valu
 	}
 	for i, a := range args[1:] {
 		if a.dtype != args[0].dtype {
-			d := f.errorf(n.Span(), diag.TypeMismatch, "`%s` needs two values of one type, not %s and %s", what, args[0].dtype, a.dtype)
+			d := f.errorf(n.Span(), diag.MixedTypes, "`%s` needs two values of one type, not %s and %s", what, args[0].dtype, a.dtype)
 			if args[0].dtype != tensor.Bool && a.dtype != tensor.Bool {
 				d.Fix = "convert one side: f32(x) or i32(x)"
 			}
@@ -578,7 +578,7 @@ func (f *frame) unary(n *syntax.Unary) value {
 	}
 	if n.Op == "not" {
 		if a.dtype != tensor.Bool {
-			f.errorf(n.Span(), diag.TypeMismatch, "`not` needs a truth value, not %s", a.typ())
+			f.errorf(n.Span(), diag.NotACondition, "`not` needs a truth value, not %s", a.typ())
 			return poison{}
 		}
 		return f.apply(ir.OpNot, a)

@@ -171,7 +171,7 @@ func where(f *frame, site *callSite) value {
 		return poison{}
 	}
 	if c.dtype != tensor.Bool {
-		f.errorf(site.args[0].node.Span(), diag.TypeMismatch, "the condition of where must be a truth value, not %s", c.typ())
+		f.errorf(site.args[0].node.Span(), diag.NotACondition, "the condition of where must be a truth value, not %s", c.typ())
 		return poison{}
 	}
 	nodes := site.nodes()
@@ -470,7 +470,7 @@ func gradient(f *frame, site *callSite) value {
 	}
 	switch {
 	case len(e.shape) != 0:
-		d := f.errorf(site.args[0].node.Span(), diag.ShapeMismatch, "a gradient is of one number, not of %s", e.typ())
+		d := f.errorf(site.args[0].node.Span(), diag.NotScalar, "a gradient is of one number, not of %s", e.typ())
 		d.Fix = "reduce it first, as in sum(…) or mean(…)"
 		return poison{}
 	case !isArray || x.dtype != tensor.F32:
@@ -557,7 +557,7 @@ func (f *frame) shapedCall(n *syntax.Index, fn value) value {
 			}
 			b := f.scope.lookup(name)
 			if b == nil {
-				f.errorf(e.Span(), diag.UnknownName, "`%s` stands for no dimensions here", name)
+				f.errorf(e.Span(), diag.UnknownDimensions, "`%s` stands for no dimensions here", name)
 				return poison{}
 			}
 			dims = append(dims, b.value.(shape).dims...)

@@ -606,7 +606,7 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 		case *recipe, *instance, *repeated:
 			return v, true
 		case *layerValue:
-			f.errorf(a.node.Span(), diag.TypeMismatch, "%s is a layer without its configuration", v.decl.Name.Name).Fix = "write " + v.decl.Name.Name + "(…)"
+			f.errorf(a.node.Span(), diag.MissingConfiguration, "%s is a layer without its configuration", v.decl.Name.Name).Fix = "write " + v.decl.Name.Name + "(…)"
 			return poison{}, false
 		}
 		return wrong("a layer")

@@ -194,7 +194,7 @@ func (e *elaborator) importFile(d *syntax.Import, from *syntax.File, into *scope
 		}
 		src, err := e.options.Read(file)
 		if err != nil {
-			e.report(d.Path.Span(), diag.Span{}, diag.DataError, err.Error())
+			e.report(d.Path.Span(), diag.Span{}, diag.ImportFailed, err.Error())
 			return
 		}
 		tree, list := syntax.Parse(src)

@@ -110,7 +110,7 @@ func (s *settings) add(name *syntax.Ident, v syntax.Expr) {
 	}
 	if old := s.given[name.Name]; old != nil {
 		s.wrong = true
-		d := s.f.errorf(name.Span(), diag.DuplicateName, "`%s` is set twice", name.Name)
+		d := s.f.errorf(name.Span(), diag.DuplicateSetting, "`%s` is set twice", name.Name)
 		s.f.relate(d, old.name.Span(), "it was set here")
 		return
 	}
@@ -270,7 +270,7 @@ func readImageFolder(s *settings, d *plan.Data) {
 		d2 := s.f.errorf(s.at, diag.MissingSetting, "image_folder does not say where the pictures are")
 		d2.Fix = `write image_folder("photos", …) for one folder of class folders, or image_folder(train: "train", validation: "validation", …)`
 	case c.Path != "" && c.Train != "":
-		s.f.errorf(s.at, diag.InvalidValue, "image_folder takes one folder that it splits, or `train`, `validation` and `test`, not both")
+		s.f.errorf(s.at, diag.ConflictingSettings, "image_folder takes one folder that it splits, or `train`, `validation` and `test`, not both")
 	}
 	if (c.Height == 0 || c.Width == 0) && s.given["size"] == nil && s.given["height"] == nil && s.given["width"] == nil {
 		s.f.errorf(s.at, diag.MissingSetting, "image_folder needs the size that pictures are brought to").Fix = "add size: 150, or height: and width:"
@@ -358,7 +358,7 @@ func (e *elaborator) dataset(decl *syntax.Data, s *scope) value {
 	d.plan.Order = set.text("order", "", "streams", "lengths")
 	d.plan.Shuffle = set.truth("shuffle", d.plan.Order != "streams")
 	if d.plan.Order == "streams" && d.plan.Shuffle {
-		f.errorf(set.given["shuffle"].node.Span(), diag.InvalidValue, "data in the order of streams cannot be shuffled").Fix = "leave one of the two out"
+		f.errorf(set.given["shuffle"].node.Span(), diag.ConflictingSettings, "data in the order of streams cannot be shuffled").Fix = "leave one of the two out"
 	}
 	source := set.given["source"]
 	if source == nil && set.wrong {
@@ -409,7 +409,7 @@ func (f *frame) readSource(n syntax.Expr, data *settings, d *plan.Data) bool {
 	}
 	kind, ok := dataSources[fn.Name]
 	if !ok {
-		e := f.errorf(fn.Span(), diag.UnknownName, "there is no source `%s`", fn.Name)
+		e := f.errorf(fn.Span(), diag.UnknownSource, "there is no source `%s`", fn.Name)
 		if near := diag.DidYouMean(fn.Name, names); near != "" {
 			e.Fix = "did you mean `" + near + "`?"
 		} else {

@@ -23,9 +23,9 @@ func (s *settings) files(shares [3]float64, example string) plan.Files {
 	case c.Path == "" && !separate:
 		s.f.errorf(s.at, diag.MissingSetting, "%s does not say where the data is", s.what).Fix = "write " + example
 	case c.Path != "" && separate:
-		s.f.errorf(s.at, diag.InvalidValue, "%s takes one path that it splits, or `train`, `validation` and `test`, not both", s.what)
+		s.f.errorf(s.at, diag.ConflictingSettings, "%s takes one path that it splits, or `train`, `validation` and `test`, not both", s.what)
 	case separate && s.given["split"] != nil:
-		s.f.errorf(s.given["split"].name.Span(), diag.InvalidValue, "`split` is for one path, and `train`, `validation` and `test` are split already")
+		s.f.errorf(s.given["split"].name.Span(), diag.ConflictingSettings, "`split` is for one path, and `train`, `validation` and `test` are split already")
 	}
 	if c.Path != "" {
 		c.Split = shares

@@ -204,7 +204,7 @@ func (f *frame) let(s *syntax.Let) {
 	t, ok := v.(*tuple)
 	if !ok || len(t.elems) != len(s.Names) {
 		if !isPoison(v) {
-			f.errorf(s.Value.Span(), diag.TypeMismatch, "%s need a tuple of as many values, but this is %s", count(len(s.Names), "name"), describe(v))
+			f.errorf(s.Value.Span(), diag.ValueCount, "%s need a tuple of as many values, but this is %s", count(len(s.Names), "name"), describe(v))
 		}
 		for _, n := range s.Names {
 			f.define(n, poison{})

@@ -66,7 +66,7 @@ func (f *frame) binders(list []*syntax.Binder, body syntax.Expr, expected *expec
 			}
 			bound := f.scope.lookup(name)
 			if bound == nil {
-				f.errorf(b.Span(), diag.UnknownName, "`%s` stands for no dimensions here", name).Fix = "name it in a parameter's type, as in x: f32[" + name + ", n]"
+				f.errorf(b.Span(), diag.UnknownDimensions, "`%s` stands for no dimensions here", name).Fix = "name it in a parameter's type, as in x: f32[" + name + ", n]"
 				return nil, false
 			}
 			var lead []*axis
@@ -78,7 +78,7 @@ func (f *frame) binders(list []*syntax.Binder, body syntax.Expr, expected *expec
 			continue
 		}
 		if b.Name.Name == "batch" {
-			f.errorf(b.Span(), diag.Misplaced, "`batch` can be reduced over, as in mean[batch], and is no index otherwise")
+			f.errorf(b.Span(), diag.MisplacedBatch, "`batch` can be reduced over, as in mean[batch], and is no index otherwise")
 			return nil, false
 		}
 		a := f.newAxis(b.Name.Name, ir.Affine{}, b.Span())
@@ -238,11 +238,11 @@ func (f *frame) reduction(n *syntax.Reduce) value {
 		if b.Name != nil && !b.Spread && b.Name.Name == "batch" {
 			overBatch = true
 			if f.batch == nil {
-				f.errorf(b.Span(), diag.Misplaced, "there is no batch here: all values are shared")
+				f.errorf(b.Span(), diag.MisplacedBatch, "there is no batch here: all values are shared")
 				return poison{}
 			}
 			if f.inst != nil && f.inst.role == predicts && !f.training {
-				d := f.errorf(b.Span(), diag.Misplaced, "a prediction must not depend on its neighbours: `batch` may be reduced only while training")
+				d := f.errorf(b.Span(), diag.MisplacedBatch, "a prediction must not depend on its neighbours: `batch` may be reduced only while training")
 				d.Fix = "write if training { … } else { … } around it"
 				return poison{}
 			}
@@ -387,7 +387,7 @@ func (f *frame) read(n *syntax.Index, x *array) value {
 		ellipsis = true
 		b := f.scope.lookup(axesName(el))
 		if b == nil {
-			d := f.errorf(e.Span(), diag.UnknownName, "`...` stands for no indices here")
+			d := f.errorf(e.Span(), diag.UnknownDimensions, "`...` stands for no indices here")
 			d.Fix = "bind it in the index list, as in [..., k] => x[..., k]"
 			return poison{}
 		}
@@ -593,7 +593,7 @@ func (f *frame) dim(n syntax.Expr) (ir.Affine, bool) {
 		return size, false
 	}
 	if c, ok := size.IsConst(); ok && c < 0 {
-		f.errorf(n.Span(), diag.ShapeMismatch, "%s is %d here, and a dimension cannot be negative", snippet(n, "this dimension"), c)
+		f.emptyDimension(n, c)
 		return size, false
 	}
 	return size, true

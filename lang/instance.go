@@ -204,7 +204,7 @@ func (f *frame) cell(s *syntax.Cell) {
 		return
 	}
 	if s.Type == nil {
-		f.errorf(s.Span(), diag.TypeMismatch, "the %s %s needs a type, as in %s %s: f32[10]", s.Kind, s.Name.Name, s.Kind, s.Name.Name)
+		f.errorf(s.Span(), diag.MissingType, "the %s %s needs a type, as in %s %s: f32[10]", s.Kind, s.Name.Name, s.Kind, s.Name.Name)
 		f.define(s.Name, poison{})
 		return
 	}
@@ -244,7 +244,7 @@ func (f *frame) typedCell(s *syntax.Cell, t *expect) {
 		}
 		for _, d := range t.shape {
 			if _, ok := d.IsConst(); !ok {
-				f.errorf(declared, diag.ShapeMismatch, "the shape of %s holds %s, which differs from example to example", name, d)
+				f.errorf(declared, diag.VaryingDimension, "the shape of %s holds %s, which differs from example to example", name, dimString(d))
 				f.define(s.Name, poison{})
 				return
 			}
@@ -340,13 +340,13 @@ func (f *frame) assign(s *syntax.Assign) {
 			f.assignCarried(s, name.Name, c, v)
 			return
 		}
-		d := f.errorf(s.Target.Span(), diag.Misplaced, "`%s` cannot be assigned to in this scan", name.Name)
+		d := f.errorf(s.Target.Span(), diag.NotAssignable, "`%s` cannot be assigned to in this scan", name.Name)
 		d.Fix = "name it after `with`: scan … with " + name.Name + " = …"
 		return
 	}
 	if !ok || f.inst == nil || f.inst.cells[name.Name] == nil {
 		if f.slots == nil || !ok || f.slots[name.Name] == nil {
-			d := f.errorf(s.Target.Span(), diag.Misplaced, "`%s` cannot be assigned to", snippet(s.Target, "this"))
+			d := f.errorf(s.Target.Span(), diag.NotAssignable, "`%s` cannot be assigned to", snippet(s.Target, "this"))
 			d.Fix = "`<-` changes a state; `let` gives a new name to a value"
 			return
 		}

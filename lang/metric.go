@@ -22,7 +22,7 @@ func (m *metricValue) describe() string { return "the metric " + m.decl.Name.Nam
 func (f *frame) applyMetric(site *callSite, m *metricValue) value {
 	name := m.decl.Name.Name
 	if f.batch == nil || f.indexing {
-		f.errorf(site.at, diag.Misplaced, "the metric %s is measured over batches, which there are none of here", name)
+		f.errorf(site.at, diag.NoExamples, "the metric %s is measured over batches, which there are none of here", name)
 		return poison{}
 	}
 	inst := f.metricAt[site.node]
@@ -78,14 +78,14 @@ func runningKey(a *array) string {
 func (f *frame) stream(s *syntax.Cell) {
 	name := s.Name.Name
 	if f.batch == nil || f.rows == 0 && f.inst.role != checks {
-		f.errorf(s.Span(), diag.Misplaced, "a stream belongs to the rows of a batch, and there are none here")
+		f.errorf(s.Span(), diag.NoExamples, "a stream belongs to the rows of a batch, and there are none here")
 		f.define(s.Name, poison{})
 		return
 	}
 	t := f.typeOf(s.Type)
 	if s.Type == nil || t == nil {
 		if s.Type == nil {
-			f.errorf(s.Span(), diag.TypeMismatch, "the stream %s needs a type, as in stream %s: f32[10] = zeros", name, name)
+			f.errorf(s.Span(), diag.MissingType, "the stream %s needs a type, as in stream %s: f32[10] = zeros", name, name)
 		}
 		f.define(s.Name, poison{})
 		return

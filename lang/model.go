@@ -113,7 +113,7 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 // inputType is the type of a model's parameter.
 func (f *frame) inputType(p *syntax.Param) *expect {
 	if p.Type == nil {
-		f.errorf(p.Span(), diag.TypeMismatch, "the input %s needs a type, as in %s: f32[28, 28, 1]", p.Name.Name, p.Name.Name)
+		f.errorf(p.Span(), diag.MissingType, "the input %s needs a type, as in %s: f32[28, 28, 1]", p.Name.Name, p.Name.Name)
 		return nil
 	}
 	return f.typeOf(p.Type)
@@ -193,7 +193,7 @@ func (f *frame) applyModel(site *callSite, m *modelValue) value {
 	}
 	what := m.decl.Name.Name
 	if f.batch == nil || f.indexing {
-		f.errorf(site.at, diag.Misplaced, "the model %s is applied to examples, and there are none here", what).Fix = "call it in a train, a test or another model"
+		f.errorf(site.at, diag.NoExamples, "the model %s is applied to examples, and there are none here", what).Fix = "call it in a train, a test or another model"
 		return poison{}
 	}
 	mf := f.elaborator.modelFunction(m, f.training)

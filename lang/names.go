@@ -362,10 +362,10 @@ func (n *names) typeName(t *syntax.Type, known ...string) {
 	case t == nil || t.Name == nil:
 	case t.Field != nil:
 		if n.scope.find(t.Name.Name) == nil {
-			n.unknownOf(t.Name.Span(), t.Name.Name, "data", n.named("data declaration"))
+			n.unknownOf(diag.UnknownData, t.Name.Span(), t.Name.Name, "data", n.named("data declaration"))
 		}
 	case !slices.Contains(known, t.Name.Name):
-		d := n.wrong(t.Name.Span(), diag.UnknownName, "there is no type `"+t.Name.Name+"` here")
+		d := n.wrong(t.Name.Span(), diag.UnknownType, "there is no type `"+t.Name.Name+"` here")
 		switch t.Name.Name {
 		case "f16", "bf16", "f64", "float16", "float32", "float64", "float", "double":
 			d.Fix = "write f32; precision is a switch of the compiler"
@@ -502,7 +502,7 @@ func (n *names) train(t *syntax.Train) {
 			if d == nil {
 				n.scope.open = true
 				if n.scope.find(on.Name) == nil {
-					n.unknownOf(on.Span(), on.Name, "data", n.named("data declaration"))
+					n.unknownOf(diag.UnknownData, on.Span(), on.Name, "data", n.named("data declaration"))
 				}
 				continue
 			}
@@ -610,14 +610,34 @@ func (n *names) until(t *syntax.Train, c *syntax.Clause) {
 			}
 		}
 	}
-	n.expr(c.Value)
+	if n.scope.open || !n.unmeasured(c.Value) {
+		n.expr(c.Value)
+	}
+}
+
+// unmeasured reports the library's metrics and losses that a condition uses as values, though the train does not measure them.
+func (n *names) unmeasured(e syntax.Expr) bool {
+	found := false
+	syntax.Inspect(e, func(node syntax.Node) bool {
+		switch node := node.(type) {
+		case *syntax.Call:
+			return false
+		case *syntax.Name:
+			if n.scope.own[node.Name] == nil && n.std.lookup(node.Name) != nil {
+				found = true
+				n.unknown(node.Span(), node.Name)
+			}
+		}
+		return true
+	})
+	return found
 }
 
 // generate checks `generate Model { … }`.
 func (n *names) generate(d *syntax.Generate) {
 	n.body, n.words = generateBody, nil
 	if n.scope.find(d.Model.Name) == nil {
-		n.unknownOf(d.Model.Span(), d.Model.Name, "model", n.named("model"))
+		n.unknownOf(diag.UnknownName, d.Model.Span(), d.Model.Name, "model", n.named("model"))
 	}
 	n.nested(func() {
 		n.statements(d.Body)

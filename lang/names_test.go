@@ -116,7 +116,7 @@ layer B(units: int)(x: f32[n]) -> f32[n] = x
 			"batch is reserved", "option batch = 32\nfn f(x: f32[n]) = [batch] => x\nfn g(x: f32) = batch\n",
 			[]string{
 				"1:8 \"batch\" keyword-as-name: `batch` stands for the examples of a batch, as in mean[batch] x, and cannot name anything else; help: choose another name, such as batch_size",
-				"2:20 \"batch\" misplaced: `batch` can be reduced over, as in mean[batch], and is no index otherwise",
+				"2:20 \"batch\" misplaced-batch: `batch` can be reduced over, as in mean[batch], and is no index otherwise",
 				"3:16 \"batch\" misplaced: `batch` is not a value: it can only be reduced over, as in mean[batch] x",
 			},
 		},
@@ -150,15 +150,15 @@ layer B(units: int)(x: f32[n]) -> f32[n] = x
 }
 `,
 			[]string{
-				"2:13 \"b\" unknown-name: `b` is used before it is given a value; 3:9 \"b\" it is given a value only here",
-				"4:13 \"c\" unknown-name: `c` is used before it is given a value; 4:9 \"c\" it is given a value only here",
-				"6:15 \"i\" unknown-name: the index `i` is not known here; 5:14 \"i\" it is known only inside the expression that begins here",
-				"8:20 \"g\" unknown-name: the value `g` is not known here; 7:19 \"g\" it is known only inside its block, which has ended; help: declare it before the block",
+				"2:13 \"b\" used-before-value: `b` is used before it is given a value; 3:9 \"b\" it is given a value only here",
+				"4:13 \"c\" used-before-value: `c` is used before it is given a value; 4:9 \"c\" it is given a value only here",
+				"6:15 \"i\" out-of-scope: the index `i` is not known here; 5:14 \"i\" it is known only inside the expression that begins here",
+				"8:20 \"g\" out-of-scope: the value `g` is not known here; 7:19 \"g\" it is known only inside its block, which has ended; help: declare it before the block",
 			},
 		},
 		{
 			"a dimension computed before it is bound", "fn f(x: f32[n-1], y: f32[n]) = y\n",
-			[]string{"1:13 \"n\" unknown-name: `n` is used before it is given a value; 1:26 \"n\" it is given a value only here"},
+			[]string{"1:13 \"n\" used-before-value: `n` is used before it is given a value; 1:26 \"n\" it is given a value only here"},
 		},
 		{
 			"spreads", `fn small[...s, n](by: f32) -> f32[...s, n] = by * normal[...s, n]
@@ -169,8 +169,8 @@ fn two(x: f32[...s], y: f32[...s]) -> f32[elements(s)] = x
 fn odd[n+1](x: f32) = x
 `,
 			[]string{
-				"3:27 \"...t\" unknown-name: `...t` stands for no dimensions here; help: name it in a parameter's type, as in x: f32[...t, n]",
-				"4:27 \"...\" unknown-name: `...` stands for no dimensions here; help: name it in a parameter's type, as in x: f32[..., n]",
+				"3:27 \"...t\" unknown-dimensions: `...t` stands for no dimensions here; help: name it in a parameter's type, as in x: f32[...t, n]",
+				"4:27 \"...\" unknown-dimensions: `...` stands for no dimensions here; help: name it in a parameter's type, as in x: f32[..., n]",
 				"4:43 \"s\" unknown-name: there is no `s` here",
 				"6:8 \"n+1\" misplaced: a shape parameter is a name, not an expression; help: write a name here, and compute with it in the body",
 			},
@@ -178,13 +178,13 @@ fn odd[n+1](x: f32) = x
 		{
 			"types", "option o: str = 1\nfn f(x: floot[3], y: f64, z: D.label, u: layer) -> int = x\nfn g(x: float) { let y: string = x\n    y }\n",
 			[]string{
-				"1:11 \"str\" unknown-name: there is no type `str` here; help: write string",
-				"2:9 \"floot\" unknown-name: there is no type `floot` here; help: it can be `f32`, `i32`, `bool`, `int`, `string`, `fn` and `layer`",
-				"2:22 \"f64\" unknown-name: there is no type `f64` here; help: write f32; precision is a switch of the compiler",
-				"2:30 \"D\" unknown-name: there is no data `D`",
-				"2:52 \"int\" unknown-name: there is no type `int` here; help: write i32",
-				"3:9 \"float\" unknown-name: there is no type `float` here; help: write f32; precision is a switch of the compiler",
-				"3:25 \"string\" unknown-name: there is no type `string` here; help: it can be `f32`, `i32` and `bool`",
+				"1:11 \"str\" unknown-type: there is no type `str` here; help: write string",
+				"2:9 \"floot\" unknown-type: there is no type `floot` here; help: it can be `f32`, `i32`, `bool`, `int`, `string`, `fn` and `layer`",
+				"2:22 \"f64\" unknown-type: there is no type `f64` here; help: write f32; precision is a switch of the compiler",
+				"2:30 \"D\" unknown-data: there is no data `D`",
+				"2:52 \"int\" unknown-type: there is no type `int` here; help: write i32",
+				"3:9 \"float\" unknown-type: there is no type `float` here; help: write f32; precision is a switch of the compiler",
+				"3:25 \"string\" unknown-type: there is no type `string` here; help: it can be `f32`, `i32` and `bool`",
 			},
 		},
 		{
@@ -212,7 +212,7 @@ test "no fields" { expect M(picture) == 1 }
 		{
 			"a metric that is not measured", fields + `train on D { loss: mse(picture, 1), until: val_accuracy > 0.9 }
 `,
-			[]string{"2:44 \"val_accuracy\" unknown-name: there is no metric `accuracy`; help: add it to the metrics, as in metrics: accuracy(…)"},
+			[]string{"2:44 \"val_accuracy\" unknown-metric: there is no metric `accuracy`; help: add it to the metrics, as in metrics: accuracy(…)"},
 		},
 		{
 			"fields that only the data can tell", `data D { source: csv("a.csv", columns: { x: rest, kind: class }), map: { y: x + 1 } }
@@ -224,8 +224,8 @@ train on F { loss: b }
 train on D, G { loss: 1 }
 `,
 			[]string{
-				"6:10 \"F\" unknown-name: there is no data `F`; help: there is `D` and `E`",
-				"7:13 \"G\" unknown-name: there is no data `G`; help: there is `D` and `E`",
+				"6:10 \"F\" unknown-data: there is no data `F`; help: there is `D` and `E`",
+				"7:13 \"G\" unknown-data: there is no data `G`; help: there is `D` and `E`",
 			},
 		},
 		{
@@ -245,13 +245,13 @@ optimizer o(lr: f32)(w, g) { state m = zeros
 `,
 			[]string{
 				"4:30 \"global_nrm\" unknown-name: there is no way to clip gradients called `global_nrm`; help: did you mean `global_norm`?",
-				"4:91 \"adm\" unknown-name: there is no optimizer `adm`; help: did you mean `adam`?",
+				"4:91 \"adm\" unknown-optimizer: there is no optimizer `adm`; help: did you mean `adam`?",
 				"5:20 \"Nett\" unknown-name: there is no `Nett` here; help: did you mean `Net`?",
 				"7:20 \"rank\" unknown-name: there is no `rank` here",
 				"8:16 \"rest\" misplaced: `rest` can stand only after `over`",
 				"10:20 \"step\" misplaced: `step` is known only in a train; help: pass it as an argument, as in adam(lr: rate(step))",
 				"10:27 \"updates\" misplaced: `updates` is known only in the body of an optimizer",
-				"13:5 \"lr\" misplaced: `lr` cannot be assigned to; 11:13 \"lr\" it is an argument; help: `<-` changes a state; `let` gives a new name to a value",
+				"13:5 \"lr\" not-assignable: `lr` cannot be assigned to; 11:13 \"lr\" it is an argument; help: `<-` changes a state; `let` gives a new name to a value",
 			},
 		},
 		{
@@ -287,11 +287,11 @@ optimizer o(lr: f32)(w, g) { state m = zeros
 `,
 			[]string{
 				"3:53 \"h\" unknown-name: there is no `h` here",
-				"5:9 \"xt\" misplaced: `xt` cannot be assigned to; 3:25 \"xt\" it is a value; help: `<-` changes a state; `let` gives a new name to a value",
+				"5:9 \"xt\" not-assignable: `xt` cannot be assigned to; 3:25 \"xt\" it is a value; help: `<-` changes a state; `let` gives a new name to a value",
 				"8:52 \"total\" duplicate-name: `total` is the name of a value already; 2:9 \"total\" the value `total`; help: give one of them another name",
 				"9:48 \"i\" unknown-name: there is no `i` here",
-				"10:5 \"h\" unknown-name: the carried value `h` is not known here; 3:38 \"h\" it is known only inside its block, which has ended; help: declare it before the block",
-				"10:9 \"i\" unknown-name: the index `i` is not known here; 9:19 \"i\" it is known only inside the expression that begins here",
+				"10:5 \"h\" out-of-scope: the carried value `h` is not known here; 3:38 \"h\" it is known only inside its block, which has ended; help: declare it before the block",
+				"10:9 \"i\" out-of-scope: the index `i` is not known here; 9:19 \"i\" it is known only inside the expression that begins here",
 			},
 		},
 		{

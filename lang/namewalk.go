@@ -107,7 +107,7 @@ func (n *names) target(e syntax.Expr) {
 		return
 	}
 	if d := n.scope.find(name.Name); d != nil && !d.noun.assignable() {
-		x := n.wrong(e.Span(), diag.Misplaced, "`"+name.Name+"` cannot be assigned to")
+		x := n.wrong(e.Span(), diag.NotAssignable, "`"+name.Name+"` cannot be assigned to")
 		n.relate(x, d.at, "it is %s", d.noun.a())
 		x.Fix = "`<-` changes a state; `let` gives a new name to a value"
 		return
@@ -169,7 +169,7 @@ func (n *names) optimizer(e syntax.Expr) {
 			have = append(have, s)
 		}
 	}
-	n.unknownOf(e.Span(), name.Name, "optimizer", have)
+	n.unknownOf(diag.UnknownOptimizer, e.Span(), name.Name, "optimizer", have)
 }
 
 // clipKinds are the ways to bound gradients.
@@ -184,7 +184,7 @@ func (n *names) clip(e syntax.Expr) {
 	if name, ok := call.Fn.(*syntax.Name); !ok {
 		n.expr(call.Fn)
 	} else if !slices.Contains(clipKinds, name.Name) {
-		n.unknownOf(name.Span(), name.Name, "way to clip gradients called", clipKinds)
+		n.unknownOf(diag.UnknownName, name.Span(), name.Name, "way to clip gradients called", clipKinds)
 	}
 	n.args(call.Args)
 }
@@ -264,7 +264,7 @@ func (n *names) expr(e syntax.Expr) {
 // spreadUse checks `...` or `...s`, which a parameter's type must have.
 func (n *names) spreadUse(at diag.Span, name string) {
 	if n.scope.find(name) == nil {
-		d := n.wrong(at, diag.UnknownName, "`"+name+"` stands for no dimensions here")
+		d := n.wrong(at, diag.UnknownDimensions, "`"+name+"` stands for no dimensions here")
 		d.Fix = "name it in a parameter's type, as in x: f32[" + name + ", n]"
 	}
 }
@@ -281,7 +281,7 @@ func (n *names) binders(list []*syntax.Binder, reduces bool) {
 			n.spreadUse(b.Span(), name)
 		case b.Name.Name == "batch":
 			if !reduces {
-				n.wrong(b.Span(), diag.Misplaced, "`batch` can be reduced over, as in mean[batch], and is no index otherwise")
+				n.wrong(b.Span(), diag.MisplacedBatch, "`batch` can be reduced over, as in mean[batch], and is no index otherwise")
 			}
 		default:
 			n.expr(b.Bound)

@@ -178,13 +178,13 @@ func (n *names) known(name string) bool {
 func (n *names) unknown(at diag.Span, name string) {
 	for r := n.scope; r != nil; r = r.outer {
 		if later := r.later[name]; !later.IsZero() {
-			d := n.wrong(at, diag.UnknownName, "`"+name+"` is used before it is given a value")
+			d := n.wrong(at, diag.UsedBeforeValue, "`"+name+"` is used before it is given a value")
 			n.relate(d, later, "it is given a value only here")
 			return
 		}
 	}
 	if d := n.ended[name]; d != nil {
-		x := n.wrong(at, diag.UnknownName, "the "+string(d.noun)+" `"+name+"` is not known here")
+		x := n.wrong(at, diag.OutOfScope, "the "+string(d.noun)+" `"+name+"` is not known here")
 		switch d.noun {
 		case indexNoun:
 			n.relate(x, d.at, "it is known only inside the expression that begins here")
@@ -199,7 +199,7 @@ func (n *names) unknown(at diag.Span, name string) {
 		return
 	}
 	if metric := strings.TrimPrefix(name, "val_"); n.step != nil && n.known(metric) {
-		d := n.wrong(at, diag.UnknownName, "there is no metric `"+metric+"`")
+		d := n.wrong(at, diag.UnknownMetric, "there is no metric `"+metric+"`")
 		d.Fix = "add it to the metrics, as in metrics: " + metric + "(…)"
 		return
 	}
@@ -211,8 +211,8 @@ func (n *names) unknown(at diag.Span, name string) {
 }
 
 // unknownOf reports a name where only one kind of thing can stand, of which the file and the library have these.
-func (n *names) unknownOf(at diag.Span, name, what string, have []string) {
-	d := n.wrong(at, diag.UnknownName, "there is no "+what+" `"+name+"`")
+func (n *names) unknownOf(code diag.Code, at diag.Span, name, what string, have []string) {
+	d := n.wrong(at, code, "there is no "+what+" `"+name+"`")
 	if near := n.suggestion(name, have); near != "" {
 		d.Fix = "did you mean `" + near + "`?"
 	} else if len(have) > 0 && len(have) <= 8 {

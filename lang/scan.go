@@ -170,7 +170,7 @@ func (f *frame) scanHead(n *syntax.Scan) (trip ir.Affine, sequences []*array, ok
 		return trip, nil, false
 	}
 	if len(elems) != len(n.Names) {
-		f.errorf(n.In.Span(), diag.TypeMismatch, "%s need as many sequences, and this is %s", count(len(n.Names), "name"), describe(v))
+		f.errorf(n.In.Span(), diag.ValueCount, "%s need as many sequences, and this is %s", count(len(n.Names), "name"), describe(v))
 		return trip, nil, false
 	}
 	for i, e := range elems {
@@ -214,7 +214,7 @@ func (f *frame) stillRunning(n *syntax.Scan, running *ir.Value, lead []*axis) (*
 		return nil, false
 	}
 	if c.dtype != tensor.Bool || len(c.shape) != 0 {
-		f.errorf(n.While.Span(), diag.TypeMismatch, "`while` needs a condition, and this is %s", c.typ())
+		f.errorf(n.While.Span(), diag.NotACondition, "`while` needs a condition, and this is %s", c.typ())
 		return nil, false
 	}
 	return f.apply(ir.OpAnd, f.arrayOf(running, lead), c), true

@@ -71,7 +71,7 @@ func (f *frame) expectation(s *syntax.Expect, p *plan.Test) {
 			return
 		}
 		if a.dtype != tensor.Bool {
-			f.errorf(s.Cond.Span(), diag.TypeMismatch, "`expect` needs a condition, and this is %s", a.typ()).Fix = "compare it, as in expect y == [15]"
+			f.errorf(s.Cond.Span(), diag.NotACondition, "`expect` needs a condition, and this is %s", a.typ()).Fix = "compare it, as in expect y == [15]"
 			return
 		}
 		x.Left = len(f.b.Func.Results)

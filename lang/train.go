@@ -111,7 +111,7 @@ func (t *trainer) findData(f *frame, p *plan.Train) bool {
 	for _, on := range t.decl.On {
 		b := t.globals.lookup(on.Name)
 		if b == nil {
-			d := f.errorf(on.Span(), diag.UnknownName, "there is no data `%s`", on.Name)
+			d := f.errorf(on.Span(), diag.UnknownData, "there is no data `%s`", on.Name)
 			var names []string
 			for n, b := range t.globals.names {
 				if df, ok := b.value.(*deferred); ok {
@@ -201,7 +201,7 @@ func (t *trainer) readPlan(f *frame, p *plan.Train) {
 	if g := t.set.given["save"]; g != nil {
 		p.SaveAt = f.locate(g.node.Span())
 		if p.Save != "" && !strings.HasSuffix(p.Save, ".h5") {
-			f.errorf(g.node.Span(), diag.InvalidValue, "weights are saved in Keras's format, in a file whose name ends in .h5, not %q", p.Save).Fix = `write save: "` + strings.TrimSuffix(p.Save, path.Ext(p.Save)) + `.h5"`
+			f.errorf(g.node.Span(), diag.UnknownFormat, "weights are saved in Keras's format, in a file whose name ends in .h5, not %q", p.Save).Fix = `write save: "` + strings.TrimSuffix(p.Save, path.Ext(p.Save)) + `.h5"`
 		}
 	}
 	if t.set.given["epochs"] == nil && !t.set.wrong {
@@ -317,7 +317,7 @@ func (t *trainer) minimizeStep(f *frame, m *syntax.Minimize, before func()) *arr
 	f.enter(m)
 	loss, ok := f.asArray(m.Loss, v, tensor.F32)
 	if ok && (loss.dtype != tensor.F32 || len(loss.shape) != 0) {
-		d := f.errorf(m.Loss.Span(), diag.ShapeMismatch, "a loss is one number for each example, and this is %s", loss.typ())
+		d := f.errorf(m.Loss.Span(), diag.NotScalar, "a loss is one number for each example, and this is %s", loss.typ())
 		d.Fix = "write mean(…) or sum(…) around it"
 		ok = false
 	}
@@ -389,7 +389,7 @@ func (t *trainer) metrics(f *frame) []metric {
 			return
 		}
 		if a.dtype != tensor.F32 || len(a.shape) != 0 {
-			f.errorf(n.Span(), diag.ShapeMismatch, "a metric is one number for each example, and this is %s", a.typ()).Fix = "write mean(…) around it"
+			f.errorf(n.Span(), diag.NotScalar, "a metric is one number for each example, and this is %s", a.typ()).Fix = "write mean(…) around it"
 			return
 		}
 		_, running := f.calls[runningKey(a)]
@@ -450,14 +450,14 @@ func (t *trainer) until(p *plan.Train, name string) {
 	if len(t.data) > 0 && !t.data[0].validates() {
 		for _, q := range fn.b.Func.Params {
 			if strings.HasPrefix(q.Name, "val_") {
-				f.errorf(g.node.Span(), diag.MissingSetting, "`until` needs %s, but the data %s has no validation split", q.Name, t.data[0].decl.Name.Name).Fix =
+				f.errorf(g.node.Span(), diag.NoValidation, "`until` needs %s, but the data %s has no validation split", q.Name, t.data[0].decl.Name.Name).Fix =
 					"give the data a validation part, or use " + strings.TrimPrefix(q.Name, "val_")
 				return
 			}
 		}
 	}
 	if a.dtype != tensor.Bool || len(a.shape) != 0 {
-		f.errorf(g.node.Span(), diag.TypeMismatch, "`until` is a condition such as val_accuracy >= 0.9, and this is %s", a.typ())
+		f.errorf(g.node.Span(), diag.NotACondition, "`until` is a condition such as val_accuracy >= 0.9, and this is %s", a.typ())
 		return
 	}
 	fn.b.Return("", f.shared(a))

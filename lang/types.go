@@ -1,6 +1,9 @@
 package lang
 
 import (
+	"fmt"
+	"strconv"
+
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -144,7 +147,7 @@ func (f *frame) typeOf(t *syntax.Type) *expect {
 	}
 	d, ok := tensor.ParseDType(t.Name.Name)
 	if !ok || d == tensor.F64 {
-		e := f.errorf(t.Span(), diag.UnknownName, "there is no type `%s`", t.Name.Name)
+		e := f.errorf(t.Span(), diag.UnknownType, "there is no type `%s`", t.Name.Name)
 		switch t.Name.Name {
 		case "f16", "bf16", "f64", "float", "double":
 			e.Fix = "programs say f32, i32 or bool; precision is a switch of the compiler"
@@ -170,7 +173,7 @@ func (f *frame) shapeOf(t *syntax.Type) ([]ir.Affine, bool) {
 		case d.Spread:
 			b := f.scope.lookup(spreadName(d))
 			if b == nil {
-				f.errorf(d.Span(), diag.UnknownName, "`%s` stands for no dimensions here", spreadName(d))
+				f.errorf(d.Span(), diag.UnknownDimensions, "`%s` stands for no dimensions here", spreadName(d))
 				return nil, false
 			}
 			dims = append(dims, b.value.(shape).dims...)
@@ -183,14 +186,32 @@ func (f *frame) shapeOf(t *syntax.Type) ([]ir.Affine, bool) {
 				return nil, false
 			}
 			if n, constant := size.IsConst(); constant && n == 0 {
-				e := f.errorf(d.Span(), diag.ShapeMismatch, "%s is 0 here, and a dimension must be at least 1", d.Size.Span().Text())
-				e.Label = "nothing would be left"
+				f.emptyDimension(d.Size, 0)
 				return nil, false
 			}
 			dims = append(dims, size)
 		}
 	}
 	return dims, true
+}
+
+// emptyDimension reports a dimension that came out as n, which is 0 or less. In the library it is mostly that of a result whose input is smaller
+// than what is cut from it, and the input is what tells the reader why.
+func (f *frame) emptyDimension(size syntax.Expr, n int) {
+	message := "a dimension must be at least 1"
+	if text := snippet(size, "this dimension"); text != strconv.Itoa(n) {
+		message = fmt.Sprintf("%s is %d here, and a dimension must be at least 1", text, n)
+	}
+	if !f.isStd(size.Span()) {
+		f.errorf(size.Span(), diag.InvalidDimension, "%s", message).Label = "nothing would be left"
+		return
+	}
+	if b := f.scope.lookup("x"); b != nil {
+		if x, ok := b.value.(*array); ok {
+			message = "nothing is left of " + x.typ() + " here: a dimension of the result would be " + strconv.Itoa(n)
+		}
+	}
+	f.errorf(size.Span(), diag.InvalidDimension, "%s", message).Fix = "begin with a larger input, or shrink it less before; `nnc summary` shows all shapes"
 }
 
 // maybeType is typeOf for a type that may leave dimensions open; nil without a message where it does, or is no tensor type.
@@ -311,7 +332,7 @@ func (f *frame) checkResult(v value, t *syntax.Type, body *syntax.Block, what st
 func (f *frame) checkTuple(v value, t *syntax.Type, body *syntax.Block, what string) value {
 	tup, ok := v.(*tuple)
 	if !ok || len(tup.elems) != len(t.Tuple) {
-		e := f.errorf(lastOf(body).Span(), diag.TypeMismatch, "%s gives %s, but a tuple of %s is declared", what, describe(v), count(len(t.Tuple), "value"))
+		e := f.errorf(lastOf(body).Span(), diag.ValueCount, "%s gives %s, but a tuple of %s is declared", what, describe(v), count(len(t.Tuple), "value"))
 		f.relate(e, t.Span(), "the declared result")
 		return poison{}
 	}

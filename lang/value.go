@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"regexp"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -169,10 +170,15 @@ func typeString(d tensor.DType, dims []ir.Affine) string {
 	}
 	s := make([]string, len(dims))
 	for i, d := range dims {
-		s[i] = d.String()
+		s[i] = dimString(d)
 	}
 	return d.String() + "[" + strings.Join(s, ", ") + "]"
 }
+
+var ownLength = regexp.MustCompile(`\bL(\w+)`)
+
+// dimString shows a dimension as the program calls it: the symbol of an example's own length t is Lt.
+func dimString(d ir.Affine) string { return ownLength.ReplaceAllString(d.String(), "$1") }
 
 // stored returns the operand number and true if a is nothing but an element-by-element read of a value, its own axes last and
 // in order.

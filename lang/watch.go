@@ -66,7 +66,7 @@ func (t *trainer) keep(f *frame, c *syntax.Clause, p *plan.Train) {
 		if len(t.data) > 0 {
 			message = "`keep` needs " + name.Name + ", but the data " + t.data[0].decl.Name.Name + " has no validation split"
 		}
-		f.errorf(name.Span(), diag.MissingSetting, "%s", message).Fix = "give the data a validation part, or use " + metric
+		f.errorf(name.Span(), diag.NoValidation, "%s", message).Fix = "give the data a validation part, or use " + metric
 		return
 	}
 	p.Keep, p.Watch = true, name.Name
@@ -82,7 +82,7 @@ func (t *trainer) keep(f *frame, c *syntax.Clause, p *plan.Train) {
 		}
 		p.Greater = higher
 		if lower == higher {
-			d := f.errorf(c.Best.Span(), diag.InvalidValue, "the name %s does not tell whether its best value is the lowest or the highest one", metric)
+			d := f.errorf(c.Best.Span(), diag.UnknownDirection, "the name %s does not tell whether its best value is the lowest or the highest one", metric)
 			d.Fix = "write keep: lowest " + name.Name + ", or keep: highest " + name.Name
 		}
 	}

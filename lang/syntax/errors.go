@@ -233,7 +233,7 @@ func (p *parser) trailing(lx *lexer.PeekingLexer, what string) *diag.Diagnostic 
 	d := &diag.Diagnostic{Span: p.tokenSpan(t), Code: diag.UnexpectedToken, Message: "unexpected " + describe(t) + " after the end of " + what}
 	switch {
 	case t.Type == tokenPunct && (t.Value == ")" || t.Value == "]" || t.Value == "}"):
-		d.Message = "this `" + t.Value + "` closes nothing"
+		d.Code, d.Message = diag.UnmatchedBracket, "this `"+t.Value+"` closes nothing"
 		d.Fix = "remove it, or add the bracket that it should close"
 	case t.Type == tokenName || t.Type == tokenNumber || t.Type == tokenString:
 		d.Fix = "add the operator or comma that is missing, or begin a new line"
@@ -259,7 +259,7 @@ func (p *parser) notDeclaration(lx *lexer.PeekingLexer) *diag.Diagnostic {
 	}
 	switch {
 	case t.Value == "}" && t.Type == tokenPunct:
-		d.Code, d.Message, d.Fix = diag.UnexpectedToken, "this `}` closes nothing", "remove it, or add the `{` that it should close"
+		d.Code, d.Message, d.Fix = diag.UnmatchedBracket, "this `}` closes nothing", "remove it, or add the `{` that it should close"
 	case t.Type == tokenName && instead[t.Value] != "":
 		d.Fix = instead[t.Value]
 	case t.Type == tokenName:

@@ -159,18 +159,13 @@ func (s *scanner) step() {
 
 // foreign handles what people bring from other languages: it says what to write here and goes on as if it were written.
 func (s *scanner) foreign(rest string) bool {
-	as := func(n int, message, fix string) bool {
-		s.report(diag.InvalidCharacter, n, message, fix)
-		s.at += n
-		return true
-	}
 	switch {
 	case strings.HasPrefix(rest, "/*"):
 		n := len(rest)
 		if i := strings.Index(rest, "*/"); i >= 0 {
 			n = i + 2
 		}
-		s.report(diag.InvalidCharacter, 2, "comments begin with `//` and end with the line", "begin each line of the comment with `//`")
+		s.report(diag.ForeignComment, 2, "comments begin with `//` and end with the line", "begin each line of the comment with `//`")
 		for range strings.Count(rest[:n], "\n") {
 			s.line++
 			s.broken = true
@@ -185,26 +180,28 @@ func (s *scanner) foreign(rest string) bool {
 		if i := strings.IndexByte(rest, '\n'); i >= 0 {
 			n = i
 		}
-		s.report(diag.InvalidCharacter, 1, "comments begin with `//`", "write `//` in place of `#`")
+		s.report(diag.ForeignComment, 1, "comments begin with `//`", "write `//` in place of `#`")
 		s.at += n
 		return true
 	case rest[0] == ';':
 		s.broken = true
-		return as(1, "a statement ends with its line; there is no `;`", "remove it, or begin a new line")
+		s.report(diag.InvalidCharacter, 1, "a statement ends with its line; there is no `;`", "remove it, or begin a new line")
+		s.at++
+		return true
 	case strings.HasPrefix(rest, "**"):
-		s.report(diag.InvalidCharacter, 2, "power is written `^`", "write `x^2`")
+		s.report(diag.ForeignOperator, 2, "power is written `^`", "write `x^2`")
 		s.emitAs(tokenPunct, 2, "^")
 		return true
 	case strings.HasPrefix(rest, "&&"):
-		s.report(diag.InvalidCharacter, 2, "`&&` is written `and`", "write `and`")
+		s.report(diag.ForeignOperator, 2, "`&&` is written `and`", "write `and`")
 		s.emitAs(tokenKeyword, 2, "and")
 		return true
 	case strings.HasPrefix(rest, "||"):
-		s.report(diag.InvalidCharacter, 2, "`||` is written `or`", "write `or`")
+		s.report(diag.ForeignOperator, 2, "`||` is written `or`", "write `or`")
 		s.emitAs(tokenKeyword, 2, "or")
 		return true
 	case rest[0] == '!' && !strings.HasPrefix(rest, "!="):
-		s.report(diag.InvalidCharacter, 1, "`!` is written `not`", "write `not`")
+		s.report(diag.ForeignOperator, 1, "`!` is written `not`", "write `not`")
 		s.emitAs(tokenKeyword, 1, "not")
 		return true
 	case rest[0] == '\'' || strings.HasPrefix(rest, "“") || strings.HasPrefix(rest, "‘"):
@@ -214,11 +211,13 @@ func (s *scanner) foreign(rest string) bool {
 		width := utf8.RuneLen(quote)
 		if i := strings.Index(line[width:], end); i >= 0 {
 			n := width + i + len(end)
-			s.report(diag.InvalidCharacter, n, "strings are written between `\"` and `\"`", "write \""+line[width:width+i]+"\"")
+			s.report(diag.WrongQuotes, n, "strings are written between `\"` and `\"`", "write \""+line[width:width+i]+"\"")
 			s.emitAs(tokenString, n, "\"\"")
 			return true
 		}
-		return as(width, "strings are written between `\"` and `\"`", "")
+		s.report(diag.WrongQuotes, width, "strings are written between `\"` and `\"`", "")
+		s.at += width
+		return true
 	}
 	return false
 }
