@@ -1,5 +1,7 @@
 package main
 
+import "github.com/nnc-lang/nnc/runtime/command"
+
 import "fmt"
 
 // checkCmd reports errors without running anything.
@@ -18,14 +20,14 @@ func (checkCmd) Help() string {
 }
 
 // Run carries out the command.
-func (c *checkCmd) Run(std *streams) error {
+func (c *checkCmd) Run(std *command.Streams) error {
 	return each(std, c.Files, func(file string) error {
 		l, err := source{file, c.settings}.load(std, wantsData)
 		if err != nil {
 			return err
 		}
 		l.noteMissing(std, file)
-		fmt.Fprintf(std.out, "%s: ok\n", file)
+		fmt.Fprintf(std.Out, "%s: ok\n", file)
 		return nil
 	})
 }

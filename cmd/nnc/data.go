@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/term"
 	"github.com/nnc-lang/nnc/runtime/train"
@@ -19,8 +20,8 @@ import (
 // dataCmd looks through a program's data.
 type dataCmd struct {
 	source
-	JSON bool  `name:"json" help:"Print a line of JSON for each data block."`
-	Most count `default:"10" help:"Name at most this many broken or repeated examples." placeholder:"N"`
+	JSON bool          `name:"json" help:"Print a line of JSON for each data block."`
+	Most command.Count `default:"10" help:"Name at most this many broken or repeated examples." placeholder:"N"`
 }
 
 // Help says what is looked for.
@@ -54,7 +55,7 @@ type exampleName struct {
 }
 
 // Run carries out the command.
-func (c *dataCmd) Run(std *streams) error {
+func (c *dataCmd) Run(std *command.Streams) error {
 	l, err := c.load(std, needsData)
 	if err != nil {
 		return err
@@ -62,7 +63,7 @@ func (c *dataCmd) Run(std *streams) error {
 	if len(l.plan.Data) == 0 {
 		return fmt.Errorf("%s declares no data", c.File)
 	}
-	ctx, stop := untilInterrupted()
+	ctx, stop := command.UntilInterrupted()
 	defer stop()
 	for i, d := range l.plan.Data {
 		ds := l.data[d]
@@ -76,15 +77,15 @@ func (c *dataCmd) Run(std *streams) error {
 			return err
 		}
 		if c.JSON {
-			if err := writeJSON(std.out, report); err != nil {
+			if err := command.WriteJSON(std.Out, report); err != nil {
 				return err
 			}
 			continue
 		}
 		if i > 0 {
-			fmt.Fprintln(std.out)
+			fmt.Fprintln(std.Out)
 		}
-		report.print(std.out, int(c.Most))
+		report.print(std.Out, int(c.Most))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/lang"
 	"github.com/nnc-lang/nnc/lang/syntax"
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // docCmd shows the library, or what a user's own file declares.
@@ -45,7 +46,7 @@ type docEntry struct {
 }
 
 // Run carries out the command.
-func (c *docCmd) Run(std *streams) error {
+func (c *docCmd) Run(std *command.Streams) error {
 	topics, where := library(), "in the library"
 	names := c.Names
 	if len(names) > 0 && (filepath.Ext(names[0]) == ".nn" || names[0] == stdinName) {
@@ -61,7 +62,7 @@ func (c *docCmd) Run(std *streams) error {
 		names = names[1:]
 	}
 	if len(names) == 0 {
-		listTopics(std.out, topics)
+		listTopics(std.Out, topics)
 		return nil
 	}
 	return each(std, names, func(name string) error {
@@ -70,18 +71,18 @@ func (c *docCmd) Run(std *streams) error {
 			for _, e := range t.entries {
 				if e.name == name {
 					if name != names[0] {
-						fmt.Fprintln(std.out)
+						fmt.Fprintln(std.Out)
 					}
-					e.show(std.out)
+					e.show(std.Out)
 					return nil
 				}
 				all = append(all, e.name)
 			}
 		}
 		if near := diag.DidYouMean(name, all); near != "" {
-			return misuse("there is no %s %s; did you mean %s?", name, where, near)
+			return command.Misuse("there is no %s %s; did you mean %s?", name, where, near)
 		}
-		return misuse("there is no %s %s", name, where)
+		return command.Misuse("there is no %s %s", name, where)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/lang"
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // explainCmd says what the codes of messages mean.
@@ -26,10 +27,10 @@ func (explainCmd) Help() string {
 }
 
 // Run carries out the command.
-func (c *explainCmd) Run(std *streams) error {
+func (c *explainCmd) Run(std *command.Streams) error {
 	known := lang.Explanations()
 	if c.Name == "" {
-		w := tabwriter.NewWriter(std.out, 0, 8, 2, ' ', 0)
+		w := tabwriter.NewWriter(std.Out, 0, 8, 2, ' ', 0)
 		for _, x := range known {
 			fmt.Fprintf(w, "%s\t%s\n", x.Code, x.Summary())
 		}
@@ -39,15 +40,15 @@ func (c *explainCmd) Run(std *streams) error {
 	var names []string
 	for _, x := range known {
 		if string(x.Code) == name {
-			c.explain(std.out, x)
+			c.explain(std.Out, x)
 			return nil
 		}
 		names = append(names, string(x.Code))
 	}
 	if near := diag.DidYouMean(name, names); near != "" {
-		return misuse("there is no error %s; did you mean %s?", c.Name, near)
+		return command.Misuse("there is no error %s; did you mean %s?", c.Name, near)
 	}
-	return misuse("there is no error %s; `nnc explain-error` lists them", c.Name)
+	return command.Misuse("there is no error %s; `nnc explain-error` lists them", c.Name)
 }
 
 func (c *explainCmd) explain(w io.Writer, x lang.Explanation) {

@@ -8,12 +8,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/google/renameio/v2"
 
 	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // maxSource is how long a program or IR text may be, in bytes: a wrong file is found out before it fills the memory.
@@ -23,27 +23,27 @@ const maxSource = 64 << 20
 const stdinName = "-"
 
 // readSource reads a program's text.
-func readSource(std *streams, path string) (*diag.File, error) {
+func readSource(std *command.Streams, path string) (*diag.File, error) {
 	if path != stdinName && filepath.Ext(path) != ".nn" {
-		if err := checkExists(path); err != nil {
+		if err := command.CheckFile(path); err != nil {
 			return nil, err
 		}
-		return nil, misuse("%s is no program: the names of programs end in .nn", path)
+		return nil, command.Misuse("%s is no program: the names of programs end in .nn", path)
 	}
 	return readText(std, path)
 }
 
 // readText reads a file of text, or standard input.
-func readText(std *streams, path string) (*diag.File, error) {
+func readText(std *command.Streams, path string) (*diag.File, error) {
 	if path == stdinName {
-		return textOf("standard input", std.in)
+		return textOf("standard input", std.In)
 	}
-	if err := checkExists(path); err != nil {
+	if err := command.CheckFile(path); err != nil {
 		return nil, err
 	}
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, misuse("cannot read %s: %w", path, withoutPath(err))
+		return nil, command.Misuse("cannot read %s: %w", path, withoutPath(err))
 	}
 	defer f.Close()
 	return textOf(path, f)
@@ -53,7 +53,7 @@ func textOf(name string, r io.Reader) (*diag.File, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxSource+1))
 	switch {
 	case err != nil:
-		return nil, misuse("cannot read %s: %w", name, withoutPath(err))
+		return nil, command.Misuse("cannot read %s: %w", name, withoutPath(err))
 	case len(text) > maxSource:
 		return nil, fmt.Errorf("%s is longer than %d MiB: is it a program?", name, maxSource>>20)
 	case bytes.IndexByte(text, 0) >= 0 || !utf8.Valid(text) && mostlyBinary(text):
@@ -75,32 +75,14 @@ func mostlyBinary(text []byte) bool {
 	return wrong*10 > len(text)
 }
 
-// checkExists refuses a path that is no file.
-func checkExists(path string) error {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return misuse("there is no file %s", path)
-	case err != nil:
-		return misuse("cannot read %s: %w", path, withoutPath(err))
-	case info.IsDir():
-		programs, _ := filepath.Glob(filepath.Join(path, "*.nn"))
-		if len(programs) > 0 {
-			return misuse("%s is a folder: name a file, such as %s", path, strings.Join(programs, " or "))
-		}
-		return misuse("%s is a folder: name a file", path)
-	}
-	return nil
-}
-
 // each carries out do for every file, reports what goes wrong, and ends with the worst of it.
-func each(std *streams, files []string, do func(file string) error) error {
-	worst := exitFine
+func each(std *command.Streams, files []string, do func(file string) error) error {
+	worst := command.ExitFine
 	for _, file := range files {
-		worst = max(worst, exitCode(do(file), *std))
+		worst = max(worst, app().ExitCode(do(file), *std))
 	}
-	if worst != exitFine {
-		return reportedError{worst}
+	if worst != command.ExitFine {
+		return command.ReportedError{Code: worst}
 	}
 	return nil
 }

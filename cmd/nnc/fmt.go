@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/nnc-lang/nnc/lang/syntax"
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // fmtCmd formats programs.
@@ -23,7 +24,7 @@ func (fmtCmd) Help() string {
 }
 
 // Run carries out the command.
-func (c *fmtCmd) Run(std *streams) error {
+func (c *fmtCmd) Run(std *command.Streams) error {
 	return each(std, c.Files, func(file string) error {
 		src, err := readSource(std, file)
 		if err != nil {
@@ -35,16 +36,16 @@ func (c *fmtCmd) Run(std *streams) error {
 			return list
 		case c.Check:
 			if text != src.Text {
-				fmt.Fprintln(std.out, file)
-				return errFailed
+				fmt.Fprintln(std.Out, file)
+				return command.ErrFailed
 			}
 		case c.Print, file == stdinName:
-			fmt.Fprint(std.out, text)
+			fmt.Fprint(std.Out, text)
 		case text != src.Text:
 			if err := replaceFile(file, text); err != nil {
 				return err
 			}
-			fmt.Fprintln(std.out, file)
+			fmt.Fprintln(std.Out, file)
 		}
 		return nil
 	})

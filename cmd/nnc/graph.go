@@ -10,6 +10,7 @@ import (
 	"github.com/nnc-lang/nnc/ir/graph"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/lang/syntax"
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // graphCmd draws a program.
@@ -43,13 +44,13 @@ type drawing struct {
 }
 
 // Run carries out the command.
-func (c *graphCmd) Run(std *streams) error {
+func (c *graphCmd) Run(std *command.Streams) error {
 	src, err := readSource(std, c.File)
 	if err != nil {
 		return err
 	}
 	again := *std
-	again.in = strings.NewReader(src.Text)
+	again.In = strings.NewReader(src.Text)
 	l, err := c.load(&again, wantsData)
 	if err != nil {
 		return err
@@ -100,11 +101,11 @@ func (c *graphCmd) noModel(p *plan.Program) error {
 	for _, m := range p.Models {
 		names = append(names, m.Name)
 	}
-	return misuse("there is no model %s; there are %s", c.Model, strings.Join(names, ", "))
+	return command.Misuse("there is no model %s; there are %s", c.Model, strings.Join(names, ", "))
 }
 
 // write prints the graphs, or writes them to a file.
-func (c *graphCmd) write(std *streams, graphs []*graph.Graph) error {
+func (c *graphCmd) write(std *command.Streams, graphs []*graph.Graph) error {
 	format := c.Format
 	if format == "auto" {
 		switch format = strings.TrimPrefix(filepath.Ext(c.Out), "."); format {
@@ -114,11 +115,11 @@ func (c *graphCmd) write(std *streams, graphs []*graph.Graph) error {
 		case "", "mmd", "mermaid", "md":
 			format = "mermaid"
 		default:
-			return misuse("a drawing cannot be written as %s; name a file that ends in .svg, .dot or .mmd", c.Out)
+			return command.Misuse("a drawing cannot be written as %s; name a file that ends in .svg, .dot or .mmd", c.Out)
 		}
 	}
 	if len(graphs) > 1 && format == "svg" {
-		return misuse("%s has %d graphs to draw, and an SVG file holds one: choose one with --model, or draw with --format dot or mermaid", c.File, len(graphs))
+		return command.Misuse("%s has %d graphs to draw, and an SVG file holds one: choose one with --model, or draw with --format dot or mermaid", c.File, len(graphs))
 	}
 	var text strings.Builder
 	for _, g := range graphs {
@@ -132,7 +133,7 @@ func (c *graphCmd) write(std *streams, graphs []*graph.Graph) error {
 		}
 	}
 	if c.Out == "" {
-		_, err := std.out.Write([]byte(text.String()))
+		_, err := std.Out.Write([]byte(text.String()))
 		return err
 	}
 	if err := renameio.WriteFile(c.Out, []byte(text.String()), 0o666, renameio.IgnoreUmask()); err != nil {

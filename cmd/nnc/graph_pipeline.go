@@ -18,7 +18,7 @@ func (d *drawing) pipeline(t *plan.Train, decl *syntax.Train) {
 	for _, m := range t.Models {
 		s := summarize(d.plan, m)
 		lines := []string{m.Name}
-		lines = append(lines, count(len(m.Layers)).of("layer")+", "+term.Count(s.Trainable)+" parameters")
+		lines = append(lines, counted(len(m.Layers), "layer")+", "+term.Count(s.Trainable)+" parameters")
 		model := d.Add(graph.Layer, 0, m.Name, lines...)
 		if last != nil {
 			edge := d.Connect(last, model)
@@ -188,7 +188,7 @@ func stopTexts(t *plan.Train) []string {
 		out = append(out, shortened(t.Target))
 	}
 	if t.Epochs > 0 {
-		text := count(t.Epochs).of("epoch")
+		text := counted(t.Epochs, "epoch")
 		if t.Steps > 0 {
 			text += fmt.Sprintf(" of %d steps", t.Steps)
 		}
@@ -200,12 +200,12 @@ func stopTexts(t *plan.Train) []string {
 	return out
 }
 
-// of writes a number with the word for what is counted.
-func (c count) of(word string) string {
-	if c == 1 {
+// counted writes a number with the word for what is counted.
+func counted(n int, word string) string {
+	if n == 1 {
 		return "1 " + word
 	}
-	return fmt.Sprintf("%d %ss", int(c), word)
+	return fmt.Sprintf("%d %ss", n, word)
 }
 
 // recordTexts lists the entries of a record as they are written.

@@ -4,11 +4,12 @@
 package main
 
 import (
-	"io"
 	"os"
 	"runtime/debug"
 
 	"github.com/alecthomas/kong"
+
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // commands is the command line: one field for each command, in the order of `nnc --help`.
@@ -39,46 +40,13 @@ const description = `A language and compiler for neural networks. One .nn file s
 
 Exit codes: 0 fine; 1 the program or its data is wrong, or the run was interrupted; 2 nnc was called wrongly; 3 a bug of nnc.`
 
-func main() { os.Exit(run(os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})) }
+func main() { os.Exit(run(os.Args[1:], command.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})) }
 
 // run carries out a command line and returns the exit code.
-func run(args []string, std streams) (code int) {
-	out := &output{w: std.out}
-	if !std.onTerminal() {
-		std.out = out
-	}
-	defer func() {
-		if r := recover(); r != nil {
-			code = reportBug(std, r, debug.Stack())
-		}
-	}()
-	var cli commands
-	ended := -1
-	helpTo := std.out
-	if len(args) == 0 { // a wrong call: nothing that a pipe should take for output
-		helpTo = std.err
-	}
-	parser, err := kong.New(&cli,
-		kong.Name("nnc"), kong.Description(description), kong.Vars{"version": version()},
-		kong.Writers(helpTo, std.err),
-		kong.Exit(func(code int) { ended = code }),
-		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
-	)
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	if len(args) == 0 {
-		_, _ = parser.Parse([]string{"--help"})
-		return exitMisuse
-	}
-	command, err := parser.Parse(normalized(args, parser.Model))
-	switch {
-	case ended >= 0: // help or the version was printed
-		return out.exitCode(std, ended)
-	case err != nil:
-		return reportMisuse(std, err)
-	}
-	return out.exitCode(std, exitCode(command.Run(&std), std))
+func run(args []string, std command.Streams) int { return app().Run(&commands{}, args, std) }
+
+func app() command.App {
+	return command.App{Name: "nnc", Maker: "nnc", Description: description, Version: version()}
 }
 
 // version is that of the module, with the commit where it was built from a checkout.
@@ -94,20 +62,4 @@ func version() string {
 		}
 	}
 	return text + " " + info.GoVersion
-}
-
-// output remembers the first failure to write, which commands would not notice one by one: a full disk must not look like success.
-type output struct {
-	w   io.Writer
-	err error
-}
-
-// Write writes to the underlying writer until that fails.
-func (o *output) Write(p []byte) (int, error) {
-	if o.err != nil {
-		return 0, o.err
-	}
-	n, err := o.w.Write(p)
-	o.err = err
-	return n, err
 }

@@ -5,6 +5,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // opsCmd lists the op table.
@@ -32,7 +33,7 @@ type opRow struct {
 }
 
 // Run carries out the command.
-func (c *opsCmd) Run(std *streams) error {
+func (c *opsCmd) Run(std *command.Streams) error {
 	var rows []opRow
 	ir.Ops(func(op ir.Op) {
 		r := op.Row()
@@ -40,13 +41,13 @@ func (c *opsCmd) Run(std *streams) error {
 	})
 	if c.JSON {
 		for _, r := range rows {
-			if err := writeJSON(std.out, r); err != nil {
+			if err := command.WriteJSON(std.Out, r); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	w := tabwriter.NewWriter(std.out, 0, 8, 2, ' ', 0)
+	w := tabwriter.NewWriter(std.Out, 0, 8, 2, ' ', 0)
 	fmt.Fprintln(w, "Op\tClass\tSignature\tMeaning")
 	for _, r := range rows {
 		sig := r.Signature

@@ -11,6 +11,7 @@ import (
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/passes"
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // optCmd shows a program's IR and runs passes on it.
@@ -35,29 +36,29 @@ func (optCmd) Help() string {
 }
 
 // Run carries out the command.
-func (c *optCmd) Run(std *streams) error {
+func (c *optCmd) Run(std *command.Streams) error {
 	for _, name := range slices.Concat(c.Passes, c.Disable, c.Dump) {
 		if err := c.checkPass(name); err != nil {
 			return err
 		}
 	}
 	if c.None && len(c.Passes)+len(c.Disable)+len(c.Dump) > 0 {
-		return misuse("--none runs no pass, so --passes, --disable and --dump mean nothing beside it")
+		return command.Misuse("--none runs no pass, so --passes, --disable and --dump mean nothing beside it")
 	}
 	m, err := c.module(std)
 	if err != nil {
 		return err
 	}
 	if c.Func != "" && m.Func(c.Func) == nil {
-		return misuse("there is no function %s; there are %s", c.Func, strings.Join(funcNames(m), ", "))
+		return command.Misuse("there is no function %s; there are %s", c.Func, strings.Join(funcNames(m), ", "))
 	}
 	printed := false // what the last pass left
-	timing := tabwriter.NewWriter(std.err, 0, 8, 2, ' ', 0)
+	timing := tabwriter.NewWriter(std.Err, 0, 8, 2, ' ', 0)
 	options := passes.Options{
 		Disable: c.Disable, Only: c.Passes,
 		Observe: func(pass string, m *ir.Module, d time.Duration) {
 			if printed = slices.Contains(c.Dump, pass) || slices.Contains(c.Dump, "all"); printed {
-				fmt.Fprintf(std.out, "; after %s\n%s\n", pass, c.text(m))
+				fmt.Fprintf(std.Out, "; after %s\n%s\n", pass, c.text(m))
 			}
 			fmt.Fprintf(timing, "%s\t%s\n", pass, d.Round(time.Microsecond))
 		},
@@ -68,7 +69,7 @@ func (c *optCmd) Run(std *streams) error {
 		}
 	}
 	if !printed {
-		fmt.Fprint(std.out, c.text(m))
+		fmt.Fprint(std.Out, c.text(m))
 	}
 	if c.Time {
 		return timing.Flush()
@@ -85,20 +86,20 @@ func (c *optCmd) checkPass(name string) error {
 	for _, p := range passes.All() {
 		if p.Name == name {
 			if p.Required && slices.Contains(c.Disable, name) {
-				return misuse("the pass %s cannot be left out: it %s", name, p.Doc)
+				return command.Misuse("the pass %s cannot be left out: it %s", name, p.Doc)
 			}
 			return nil
 		}
 		names = append(names, p.Name)
 	}
 	if near := diag.DidYouMean(name, names); near != "" {
-		return misuse("there is no pass %s; did you mean %s?", name, near)
+		return command.Misuse("there is no pass %s; did you mean %s?", name, near)
 	}
-	return misuse("there is no pass %s; there are %s", name, strings.Join(names, ", "))
+	return command.Misuse("there is no pass %s; there are %s", name, strings.Join(names, ", "))
 }
 
 // module compiles a program or reads IR text.
-func (c *optCmd) module(std *streams) (*ir.Module, error) {
+func (c *optCmd) module(std *command.Streams) (*ir.Module, error) {
 	if filepath.Ext(c.File) == ".nn" {
 		l, err := source{c.File, c.settings}.load(std, wantsData)
 		if err != nil {
@@ -108,7 +109,7 @@ func (c *optCmd) module(std *streams) (*ir.Module, error) {
 		return l.plan.Module, nil
 	}
 	if len(c.Set) > 0 {
-		return nil, misuse("--set is for programs; IR text has no options")
+		return nil, command.Misuse("--set is for programs; IR text has no options")
 	}
 	text, err := readText(std, c.File)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/nnc-lang/nnc/passes"
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // passesCmd lists the passes.
@@ -17,8 +18,8 @@ func (passesCmd) Help() string {
 }
 
 // Run carries out the command.
-func (c *passesCmd) Run(std *streams) error {
-	w := tabwriter.NewWriter(std.out, 0, 8, 2, ' ', 0)
+func (c *passesCmd) Run(std *command.Streams) error {
+	w := tabwriter.NewWriter(std.Out, 0, 8, 2, ' ', 0)
 	for _, p := range passes.All() {
 		required := ""
 		if p.Required {

@@ -14,6 +14,8 @@ import (
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgimg"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 // The size of a panel, and the colours of the training's and the validation's line.
@@ -40,7 +42,7 @@ var (
 // Errors: those of the drawing library.
 func plotHistory(history []map[string]float64, ext string) ([]byte, error) {
 	var panels [][]*plot.Plot
-	for _, name := range valueColumns(history) {
+	for _, name := range command.ValueNames(history) {
 		if of, validation := strings.CutPrefix(name, "val_"); validation && hasValue(history, of) {
 			continue // drawn beside the training's
 		}

@@ -2,7 +2,8 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -10,9 +11,9 @@ import (
 	"github.com/nnc-lang/nnc/lang"
 	"github.com/nnc-lang/nnc/passes"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/train"
-	"github.com/nnc-lang/nnc/runtime/weights"
 )
 
 // settings give options of programs values.
@@ -37,13 +38,14 @@ const (
 
 // loaded is a compiled program before code is made for it.
 type loaded struct {
+	settings
 	plan    *plan.Program
 	data    map[*plan.Data]*data.Dataset
 	missing []error // data that could not be read
 }
 
 // load compiles a program. Its data is opened meanwhile, since class names and such are part of the program.
-func (s source) load(std *streams, use dataUse) (*loaded, error) {
+func (s source) load(std *command.Streams, use dataUse) (*loaded, error) {
 	src, err := readSource(std, s.File)
 	if err != nil {
 		return nil, err
@@ -51,7 +53,7 @@ func (s source) load(std *streams, use dataUse) (*loaded, error) {
 	if strings.TrimSpace(src.Text) == "" {
 		return nil, fmt.Errorf("%s is empty", src.Name)
 	}
-	l := &loaded{data: map[*plan.Data]*data.Dataset{}}
+	l := &loaded{settings: s.settings, data: map[*plan.Data]*data.Dataset{}}
 	schema := func(d *plan.Data) error {
 		fields := d.Fields
 		d.Fields = nil // what the program cannot know is not compared
@@ -72,74 +74,55 @@ func (s source) load(std *streams, use dataUse) (*loaded, error) {
 		Read: func(path string) (*diag.File, error) { return readSource(std, path) },
 	})
 	if len(list.All) > 0 {
-		report(*std, list)
+		command.Report(*std, list)
 	}
 	if list.HasErrors() {
-		if codeOf(list) == exitWrong {
+		if command.CodeOf(list) == command.ExitWrong {
 			l.noteMissing(std, s.File)
 		}
-		return nil, reportedError{codeOf(list)}
+		return nil, command.ReportedError{Code: command.CodeOf(list)}
 	}
 	l.plan = program
 	return l, nil
 }
 
 // noteMissing tells which data could not be read, where that is no error.
-func (l *loaded) noteMissing(std *streams, file string) {
+func (l *loaded) noteMissing(std *command.Streams, file string) {
 	for _, err := range l.missing {
-		fmt.Fprintf(std.err, "note: %s was compiled without its data: %s\n", file, err)
+		fmt.Fprintf(std.Err, "note: %s was compiled without its data: %s\n", file, err)
 	}
 }
 
 // build runs the passes and the backend; cells have their first values for the seed.
 func (l *loaded) build(seed int32, e engine) (runtime.Program, error) {
-	if err := passes.Run(l.plan.Module, passes.Options{}); err != nil {
-		return nil, err
-	}
-	prog, err := e.compile(l.plan.Module)
-	if err != nil {
-		return nil, err
-	}
-	return prog, train.Init(prog, l.plan, seed)
+	p := l.program(e)
+	return p.Fresh(seed)
 }
 
-// trained is build with the weights of a file, or of the one that the program saves.
-func (l *loaded) trained(file string, e engine) (runtime.Program, error) {
-	file, err := l.weightsFile(file)
-	if err != nil {
-		return nil, err
+// program is what the commands for compiled programs need.
+func (l *loaded) program(e engine) *command.Program {
+	return &command.Program{
+		Plan: l.plan,
+		Make: func() (runtime.Program, error) {
+			if err := passes.Run(l.plan.Module, passes.Options{}); err != nil {
+				return nil, err
+			}
+			return e.compile(l.plan.Module)
+		},
+		Words:    func(v command.Verb) []string { return []string{"nnc", verbs[v], l.plan.File} },
+		Settings: l.settings.words(),
+		Data:     l.data,
+		Unopened: l.missing,
 	}
-	prog, err := l.build(0, e)
-	if err != nil {
-		return nil, err
-	}
-	return prog, weights.LoadProgram(file, prog, l.plan)
 }
 
-// weightsFile finds the trained weights.
-func (l *loaded) weightsFile(file string) (string, error) {
-	if file != "" {
-		return file, checkExists(file)
-	}
-	program := l.plan.File
-	for _, t := range l.plan.Trains {
-		if t.Save != "" {
-			file = beside(program, t.Save)
-		}
-	}
-	if file == "" {
-		return "", fmt.Errorf("the program saves no weights: name a file of trained weights with --weights FILE, or add save: \"model.h5\" to its train block and run `nnc run %s`", program)
-	}
-	if checkExists(file) != nil {
-		return "", fmt.Errorf("there are no trained weights yet: train them with `nnc run %s`, which writes %s, or name a file with --weights FILE", program, file)
-	}
-	return file, nil
-}
+var verbs = map[command.Verb]string{command.VerbTrain: "run", command.VerbEval: "eval", command.VerbPredict: "predict", command.VerbTest: "test"}
 
-// beside makes a path of a program relative to the program's folder.
-func beside(program, path string) string {
-	if path == "" || filepath.IsAbs(path) {
-		return path
+// words are the settings as they are typed.
+func (s settings) words() []string {
+	var words []string
+	for _, name := range slices.Sorted(maps.Keys(s.Set)) {
+		words = append(words, "--set", name+"="+s.Set[name])
 	}
-	return filepath.Join(filepath.Dir(program), path)
+	return words
 }

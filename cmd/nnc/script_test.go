@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/nnc-lang/nnc/runtime/command"
 )
 
 var update = flag.Bool("update", false, "write the goldens of the scripts anew")
@@ -23,7 +25,7 @@ var update = flag.Bool("update", false, "write the goldens of the scripts anew")
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"nnc": func() {
-			code := run(os.Args[1:], streams{os.Stdin, timeless{os.Stdout}, os.Stderr})
+			code := run(os.Args[1:], command.Streams{In: os.Stdin, Out: timeless{os.Stdout}, Err: os.Stderr})
 			if code != 0 {
 				fmt.Fprintf(os.Stderr, "[exit %d]\n", code)
 			}

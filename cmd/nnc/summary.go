@@ -10,6 +10,7 @@ import (
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/cost"
 	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/term"
 )
 
@@ -30,7 +31,7 @@ FLOPs are scalar operations of a forward pass: a sum, a product and an exponenti
 }
 
 // Run carries out the command.
-func (c *summaryCmd) Run(std *streams) error {
+func (c *summaryCmd) Run(std *command.Streams) error {
 	l, err := c.load(std, wantsData)
 	if err != nil {
 		return err
@@ -41,15 +42,15 @@ func (c *summaryCmd) Run(std *streams) error {
 	for i, m := range l.plan.Models {
 		s := summarize(l.plan, m)
 		if c.JSON {
-			if err := writeJSON(std.out, s); err != nil {
+			if err := command.WriteJSON(std.Out, s); err != nil {
 				return err
 			}
 			continue
 		}
 		if i > 0 {
-			fmt.Fprintln(std.out)
+			fmt.Fprintln(std.Out)
 		}
-		s.print(std.out)
+		s.print(std.Out)
 	}
 	return nil
 }

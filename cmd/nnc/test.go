@@ -7,6 +7,7 @@ import (
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/train"
 )
 
@@ -25,7 +26,7 @@ func (testCmd) Help() string {
 }
 
 // Run carries out the command.
-func (c *testCmd) Run(std *streams) error {
+func (c *testCmd) Run(std *command.Streams) error {
 	failed, ran := 0, 0
 	err := each(std, c.Files, func(file string) error {
 		l, err := source{file, c.settings}.load(std, wantsData)
@@ -33,7 +34,7 @@ func (c *testCmd) Run(std *streams) error {
 			return err
 		}
 		if len(l.plan.Tests) == 0 {
-			fmt.Fprintf(std.out, "-     %s: no tests\n", file)
+			fmt.Fprintf(std.Out, "-     %s: no tests\n", file)
 			return nil
 		}
 		prog, err := l.build(0, c.engine)
@@ -44,17 +45,17 @@ func (c *testCmd) Run(std *streams) error {
 			ran++
 			why := runTest(prog, l.plan, t)
 			if why == "" {
-				fmt.Fprintf(std.out, "ok    %s: %s\n", file, t.Name)
+				fmt.Fprintf(std.Out, "ok    %s: %s\n", file, t.Name)
 				continue
 			}
 			failed++
-			fmt.Fprintf(std.out, "FAIL  %s: %s\n%s", file, t.Name, why)
+			fmt.Fprintf(std.Out, "FAIL  %s: %s\n%s", file, t.Name, why)
 		}
 		return nil
 	})
-	fmt.Fprintf(std.out, "%d passed, %d failed\n", ran-failed, failed)
+	fmt.Fprintf(std.Out, "%d passed, %d failed\n", ran-failed, failed)
 	if failed > 0 && err == nil {
-		return errFailed
+		return command.ErrFailed
 	}
 	return err
 }

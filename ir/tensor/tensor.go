@@ -29,6 +29,19 @@ func ParseDType(s string) (DType, bool) {
 	return DType(max(i, 0)), i > 0
 }
 
+// MarshalText writes the type's name.
+func (d DType) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (d *DType) UnmarshalText(text []byte) error {
+	t, ok := ParseDType(string(text))
+	if !ok && string(text) != Invalid.String() {
+		return fmt.Errorf("there is no element type %q", text)
+	}
+	*d = t
+	return nil
+}
+
 // Tensor is a dense row-major array. Exactly the slice that DType names is used, and its length is the product of Shape.
 type Tensor struct {
 	DType DType

@@ -128,18 +128,34 @@ func (s *imageSource) Skipped() []string {
 // Shapes: [1, spec.Height, spec.Width, spec.Channels], a batch of one; values 0…255.
 // Errors: a file that cannot be read or decoded, named; a spec out of range.
 func LoadImage(path string, spec ImageSpec) (*tensor.Tensor, error) {
+	file, err := readFile(path, maxFileSize)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	t, err := DecodeImage(file, spec)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return t, nil
+}
+
+// DecodeImage is LoadImage for the contents of a file.
+func DecodeImage(file []byte, spec ImageSpec) (*tensor.Tensor, error) {
 	spec = spec.withDefaults()
 	if err := spec.check(); err != nil {
 		return nil, err
 	}
-	r, err := loadImage(path, spec)
+	r, err := decodeImage(file, spec)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, err
 	}
 	t := tensor.New(tensor.F32, 1, spec.Height, spec.Width, spec.Channels)
 	writeBytes(t, 0, r.pix)
 	return t, nil
 }
+
+// IsImage reports whether a file begins like an image of one of the formats read.
+func IsImage(file []byte) bool { return formatOf(file[:min(len(file), sniffLen)]) != "" }
 
 // loadImage decodes and resizes; its errors do not name the file.
 func loadImage(path string, spec ImageSpec) (raster, error) {
@@ -147,6 +163,10 @@ func loadImage(path string, spec ImageSpec) (raster, error) {
 	if err != nil {
 		return raster{}, err
 	}
+	return decodeImage(file, spec)
+}
+
+func decodeImage(file []byte, spec ImageSpec) (raster, error) {
 	r, err := decode(file, spec.Orientation, spec.MaxPixels)
 	if err != nil {
 		return raster{}, err

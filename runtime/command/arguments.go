@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"fmt"
@@ -9,16 +9,16 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// count is a flag's value that is a whole number of at least 1; 0 where the flag is not given.
-type count int
+// Count is a flag's value that is a whole number of at least 1; 0 where the flag is not given.
+type Count int
 
 // UnmarshalText reads the flag's value.
-func (c *count) UnmarshalText(text []byte) error {
+func (c *Count) UnmarshalText(text []byte) error {
 	n, err := strconv.Atoi(string(text))
 	if err != nil || n < 1 {
 		return fmt.Errorf("it must be a whole number of at least 1, not %q", text)
 	}
-	*c = count(n)
+	*c = Count(n)
 	return nil
 }
 

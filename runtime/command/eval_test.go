@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"strings"
@@ -18,17 +18,5 @@ func TestMeasuredIsTheArticlesLine(t *testing.T) {
 	}
 	if got := notes.String(); strings.Count(got, "\n") != 7 || !strings.HasSuffix(got, "skipped 2 more\ndata: 7 broken test examples do not count\n") {
 		t.Errorf("notes %q", got)
-	}
-}
-
-func TestResumeCommand(t *testing.T) {
-	c := runCmd{source: source{File: "my nets/cat's.nn"}, Seed: 3, Epochs: 7, NoSave: true}
-	c.Set = map[string]string{"size": "8", "name": "$HOME"}
-	want := `nnc run 'my nets/cat'\''s.nn' --set 'name=$HOME' --set size=8 --seed 3 --epochs 7 --no-save --resume`
-	if got := c.resumeCommand(); got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-	if got := (&runCmd{source: source{File: "a.nn"}, Seed: 1}).resumeCommand(); got != "nnc run a.nn --resume" {
-		t.Error(got)
 	}
 }

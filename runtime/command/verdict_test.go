@@ -1,4 +1,4 @@
-package main
+package command
 
 import (
 	"math"
@@ -44,7 +44,7 @@ func TestVerdictInJSON(t *testing.T) {
 	out := tensor.New(tensor.F32, 1, 3)
 	copy(out.F32, []float32{-1, 2, float32(math.Inf(1))})
 	var b strings.Builder
-	if err := writeJSON(&b, verdictOf(&plan.Model{Labels: []string{"a", "<b>", "c"}}, []*tensor.Tensor{out}).json("x.png")); err != nil {
+	if err := WriteJSON(&b, verdictOf(&plan.Model{Labels: []string{"a", "<b>", "c"}}, []*tensor.Tensor{out}).json("x.png")); err != nil {
 		t.Fatal(err)
 	}
 	if want := `{"file":"x.png","class":"c","output":[-1,2,null]}` + "\n"; b.String() != want {

@@ -1,0 +1,307 @@
+package plan
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/nnc-lang/nnc/ir"
+)
+
+// Encode writes all of a program but its module and its tests, which is what a compiled program needs where its source is not.
+//
+// Errors: a number that is not finite where no program has a use for one.
+func Encode(p *Program) ([]byte, error) {
+	s := stored{File: p.File, Init: p.Init, Reset: p.Reset, Data: p.Data}
+	for _, m := range p.Models {
+		sm := storedModel{Model: m, Data: slices.Index(p.Data, m.Data)}
+		for _, l := range m.Layers {
+			sm.Layers = append(sm.Layers, storedLayer{Layer: l, Config: l.Config})
+		}
+		s.Models = append(s.Models, sm)
+	}
+	for _, t := range p.Trains {
+		st := storedTrain{Train: t, Data: slices.Index(p.Data, t.Data)}
+		for _, m := range t.Models {
+			st.Models = append(st.Models, slices.Index(p.Models, m))
+		}
+		s.Trains = append(s.Trains, st)
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return nil, fmt.Errorf("plan of %s: %w", p.File, err)
+	}
+	return text, nil
+}
+
+// Decode is the inverse of Encode, given the module that the program belongs to.
+//
+// Errors: a text that Encode did not write; names and numbers that do not fit together or the module.
+func Decode(text []byte, m *ir.Module) (*Program, error) {
+	var s stored
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&s); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	if d.More() {
+		return nil, errors.New("plan: something follows its end")
+	}
+	p := &Program{File: s.File, Module: m, Init: s.Init, Reset: s.Reset, Data: s.Data}
+	for _, sm := range s.Models {
+		if sm.Model == nil {
+			return nil, errors.New("plan: a model without a description")
+		}
+		var err error
+		if sm.Model.Data, err = at(p.Data, sm.Data); err != nil {
+			return nil, err
+		}
+		for _, sl := range sm.Layers {
+			if sl.Layer == nil {
+				return nil, errors.New("plan: a layer without a description")
+			}
+			sl.Layer.Config = sl.Config
+			sm.Model.Layers = append(sm.Model.Layers, sl.Layer)
+		}
+		p.Models = append(p.Models, sm.Model)
+	}
+	for _, st := range s.Trains {
+		if st.Train == nil {
+			return nil, errors.New("plan: a train without a description")
+		}
+		var err error
+		if st.Train.Data, err = at(p.Data, st.Data); err != nil {
+			return nil, err
+		}
+		for _, k := range st.Models {
+			model, err := at(p.Models, k)
+			if err != nil {
+				return nil, err
+			}
+			st.Train.Models = append(st.Train.Models, model)
+		}
+		p.Trains = append(p.Trains, st.Train)
+	}
+	if err := p.check(); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	return p, nil
+}
+
+// at returns element k of a list; −1 stands for none.
+func at[T any](list []*T, k int) (*T, error) {
+	switch {
+	case k == -1:
+		return nil, nil
+	case k < 0 || k >= len(list):
+		return nil, fmt.Errorf("plan: there is no number %d among %d", k, len(list))
+	}
+	return list[k], nil
+}
+
+// stored is a Program as JSON. Its structures shadow what points to others by their numbers.
+type stored struct {
+	File, Init, Reset string
+	Data              []*Data       `json:",omitempty"`
+	Models            []storedModel `json:",omitempty"`
+	Trains            []storedTrain `json:",omitempty"`
+}
+
+type storedModel struct {
+	*Model
+	Data   int
+	Layers []storedLayer `json:",omitempty"`
+}
+
+type storedLayer struct {
+	*Layer
+	Config storedConfig `json:",omitempty"`
+}
+
+type storedTrain struct {
+	*Train
+	Data   int
+	Models []int `json:",omitempty"`
+}
+
+// storedConfig is a layer's configuration. What JSON cannot tell apart or write is an object: {"ref": "relu"}, {"number": "+Inf"}.
+type storedConfig map[string]any
+
+// MarshalJSON writes the arguments.
+func (c storedConfig) MarshalJSON() ([]byte, error) {
+	out := map[string]any{}
+	for name, v := range c {
+		switch v := v.(type) {
+		case Ref:
+			out[name] = map[string]string{"ref": string(v)}
+			continue
+		case float64:
+			if math.IsInf(v, 0) || math.IsNaN(v) {
+				out[name] = map[string]string{"number": strconv.FormatFloat(v, 'g', -1, 64)}
+				continue
+			}
+		}
+		out[name] = v
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalJSON is the inverse of MarshalJSON.
+func (c *storedConfig) UnmarshalJSON(text []byte) error {
+	in := map[string]any{}
+	if err := json.Unmarshal(text, &in); err != nil {
+		return err
+	}
+	*c = in
+	for name, v := range in {
+		switch v := v.(type) {
+		case nil, float64, bool, string:
+			continue
+		case map[string]any:
+			if ref, ok := v["ref"].(string); ok && len(v) == 1 {
+				in[name] = Ref(ref)
+				continue
+			}
+			if number, ok := v["number"].(string); ok && len(v) == 1 {
+				if f, err := strconv.ParseFloat(number, 64); err == nil {
+					in[name] = f
+					continue
+				}
+			}
+		}
+		return fmt.Errorf("configuration argument %s has no such form: %v", name, v)
+	}
+	return nil
+}
+
+// check makes sure that what follows the plan finds what it names.
+func (p *Program) check() error {
+	for _, f := range []string{p.Init, p.Reset} {
+		if err := p.checkFunc(f); err != nil {
+			return err
+		}
+	}
+	for _, d := range p.Data {
+		if d == nil {
+			return errors.New("a data declaration is missing")
+		}
+		if err := d.check(); err != nil {
+			return fmt.Errorf("data %s: %w", d.Name, err)
+		}
+	}
+	for _, m := range p.Models {
+		if err := p.checkModel(m); err != nil {
+			return fmt.Errorf("model %s: %w", m.Name, err)
+		}
+	}
+	for _, t := range p.Trains {
+		if err := p.checkTrain(t); err != nil {
+			return fmt.Errorf("train %s: %w", t.Label, err)
+		}
+	}
+	return nil
+}
+
+// checkFunc accepts "", which stands for no function.
+func (p *Program) checkFunc(name string) error {
+	if name != "" && p.Module.Func(name) == nil {
+		return fmt.Errorf("the module has no function %s", name)
+	}
+	return nil
+}
+
+func checkFields(fields []Field) error {
+	for _, f := range fields {
+		for _, n := range f.Shape {
+			if n < -1 {
+				return fmt.Errorf("field %s has a dimension of %d", f.Name, n)
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Data) check() error {
+	sources := 0
+	for _, set := range []bool{
+		d.Source.ImageFolder != nil, d.Source.IDX != nil, d.Source.CSV != nil, d.Source.Text != nil, d.Source.WAV != nil, d.Source.Synthetic != nil,
+	} {
+		if set {
+			sources++
+		}
+	}
+	switch {
+	case sources != 1:
+		return fmt.Errorf("it has %d sources", sources)
+	case d.Batch < 0:
+		return fmt.Errorf("a batch of %d", d.Batch)
+	case !slices.Contains([]string{"", "streams", "lengths"}, d.Order):
+		return fmt.Errorf("there is no order %s", d.Order)
+	}
+	return checkFields(d.Fields)
+}
+
+func (p *Program) checkModel(m *Model) error {
+	fn := p.Module.Func(m.Predict)
+	switch {
+	case fn == nil:
+		return fmt.Errorf("the module has no function %s", m.Predict)
+	case len(fn.Params) != len(m.Fields):
+		return fmt.Errorf("%s takes %d arguments, not %d", m.Predict, len(fn.Params), len(m.Fields))
+	}
+	for _, l := range m.Layers {
+		for _, cell := range l.Params {
+			if p.Module.Cell(cell) == nil {
+				return fmt.Errorf("layer %s: the module has no cell %s", l.Path, cell)
+			}
+		}
+	}
+	return errors.Join(checkFields(m.Inputs), checkFields(m.Fields), checkFields([]Field{m.Output}))
+}
+
+// maxEvery bounds the periods of a train: there is a function for each set of them.
+const maxEvery = 16
+
+func (p *Program) checkTrain(t *Train) error {
+	if len(t.Every) > maxEvery {
+		return fmt.Errorf("%d periods of updates", len(t.Every))
+	}
+	for _, n := range t.Every {
+		if n < 1 {
+			return fmt.Errorf("a period of %d", n)
+		}
+	}
+	funcs := []string{t.Eval, t.Until}
+	for due := range 1 << len(t.Every) {
+		step := t.StepVariant(due)
+		fn := p.Module.Func(step)
+		if fn == nil {
+			return fmt.Errorf("the module has no function %s", step)
+		}
+		if len(fn.Results) < 1+len(t.Metrics) {
+			return fmt.Errorf("%s gives %d results", step, len(fn.Results))
+		}
+	}
+	for _, f := range funcs {
+		if err := p.checkFunc(f); err != nil {
+			return err
+		}
+	}
+	for _, n := range []int{t.Batch, t.Epochs, t.Steps, t.Validate, t.Patience, t.Plateau} {
+		if n < 0 {
+			return fmt.Errorf("a number of %d", n)
+		}
+	}
+	if t.Load != nil {
+		for _, cell := range t.Load.Cells {
+			if p.Module.Cell(cell) == nil {
+				return fmt.Errorf("load: the module has no cell %s", cell)
+			}
+		}
+	}
+	return checkFields(t.Fields)
+}

@@ -1,0 +1,134 @@
+package command
+
+import (
+	"encoding/csv"
+	"fmt"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/nnc-lang/nnc/ir/plan"
+)
+
+// Predict says what a trained program makes of pictures, or of examples written as JSON.
+type Predict struct {
+	Inputs  []string `arg:"" help:"Pictures, folders of pictures, or patterns such as 'photos/*.jpg'; for a model that takes no picture, files with an example as JSON on each line. - is standard input." name:"input"`
+	Weights string   `help:"The trained weights; the file that the program saves, if it is left out." placeholder:"FILE"`
+	Model   string   `help:"Which model, where the program has several." placeholder:"NAME"`
+	JSON    bool     `name:"json" xor:"form" help:"Print a line of JSON for each example."`
+	CSV     bool     `name:"csv" xor:"form" help:"Print a table of comma-separated values."`
+}
+
+// Run carries out the command.
+func (c *Predict) Run(std *Streams, p *Program) error {
+	m, err := chooseModel(p.Plan, c.Model)
+	if err != nil {
+		return err
+	}
+	in, err := c.open(std, m)
+	if err != nil {
+		return err
+	}
+	prog, err := p.Trained(c.Weights)
+	if err != nil {
+		return err
+	}
+	if m.Data != nil && m.Labels == nil && len(p.Unopened) > 0 {
+		fmt.Fprintf(std.Err, "note: the names of the classes are not known: %s\n", p.Unopened[0])
+	}
+	print := c.printer(std, m, in.width)
+	failed := false
+	for e, err := range in.examples {
+		if err == nil {
+			e.fields, err = e.load()
+		}
+		if err != nil {
+			fmt.Fprintf(std.Err, "error: %s\n", err)
+			failed = true
+			continue
+		}
+		out, err := prog.Call(m.Predict, e.fields...)
+		if err != nil {
+			return fmt.Errorf("%s: %w", e.name, err)
+		}
+		if err := print(e.name, verdictOf(m, out)); err != nil {
+			return err
+		}
+	}
+	if failed {
+		return ErrFailed
+	}
+	return nil
+}
+
+// chooseModel finds the model to use.
+func chooseModel(p *plan.Program, name string) (*plan.Model, error) {
+	var names []string
+	for _, m := range p.Models {
+		if m.Name == name || name == "" && len(p.Models) == 1 {
+			return m, nil
+		}
+		names = append(names, m.Name)
+	}
+	switch {
+	case len(names) == 0:
+		return nil, fmt.Errorf("%s declares no model", p.File)
+	case name == "":
+		return nil, Misuse("%s has several models: choose one with --model: %s", p.File, strings.Join(names, ", "))
+	}
+	return nil, Misuse("%s has no model %s; it has %s", p.File, name, strings.Join(names, ", "))
+}
+
+// printer returns what prints a verdict: a line of a table whose first column is that wide, of JSON or of comma-separated values.
+func (c *Predict) printer(std *Streams, m *plan.Model, width int) func(name string, v verdict) error {
+	switch {
+	case c.JSON:
+		return func(name string, v verdict) error { return WriteJSON(std.Out, v.json(name)) }
+	case c.CSV:
+		w := csv.NewWriter(std.Out)
+		first := true
+		return func(name string, v verdict) error {
+			if first {
+				first = false
+				_ = w.Write(v.columns(m.Labels)) // Error tells
+			}
+			_ = w.Write(v.row(name))
+			w.Flush()
+			return w.Error()
+		}
+	}
+	return func(name string, v verdict) error {
+		fmt.Fprintf(std.Out, "%s%s  %s\n", name, strings.Repeat(" ", max(0, width-utf8.RuneCountInString(name))), v.text(m.Labels))
+		return nil
+	}
+}
+
+// columns names the values of row: file, class, probability, and one for each number of the output.
+func (v verdict) columns(labels []string) []string {
+	names := []string{"file", "class", "probability"}
+	for i := range v.output {
+		switch {
+		case len(labels) == len(v.output):
+			names = append(names, labels[i])
+		case len(v.output) == 1:
+			names = append(names, "output")
+		default:
+			names = append(names, "output_"+strconv.Itoa(i+1))
+		}
+	}
+	return names
+}
+
+func (v verdict) row(name string) []string {
+	row := []string{name, v.class, ""}
+	if v.likely {
+		row[2] = shortest(v.score)
+	}
+	for _, x := range v.output {
+		row = append(row, shortest(x))
+	}
+	return row
+}
+
+// shortest writes the digits of a single-precision number.
+func shortest(x float64) string { return strings.ToLower(strconv.FormatFloat(x, 'g', -1, 32)) }

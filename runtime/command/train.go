@@ -1,0 +1,144 @@
+package command
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/train"
+	"github.com/nnc-lang/nnc/runtime/weights"
+)
+
+// Train trains as the program declares, saves the weights and measures them.
+type Train struct {
+	Seed    int32  `default:"1" help:"What all random numbers follow from."`
+	Epochs  Count  `help:"Train this many epochs at most, instead of the program's number." placeholder:"N"`
+	Resume  bool   `help:"Go on where an interrupted run stopped."`
+	Weights string `help:"Start from the weights in this file." placeholder:"FILE"`
+	NoSave  bool   `help:"Do not save the weights."`
+	History string `help:"Write the values of all epochs to this file, anew after each (CSV)." placeholder:"FILE"`
+
+	Records []Record `kong:"-"` // that are written beside the history
+}
+
+// Check finds out what is wrong with the call before the program is compiled.
+func (c *Train) Check() error {
+	for _, r := range c.records() {
+		if err := r.check(); err != nil {
+			return err
+		}
+	}
+	if c.Weights == "" {
+		return nil
+	}
+	return CheckFile(c.Weights)
+}
+
+// Run carries out the command.
+func (c *Train) Run(std *Streams, p *Program) error {
+	if err := c.Check(); err != nil {
+		return err
+	}
+	if len(p.Plan.Trains) == 0 {
+		return fmt.Errorf("%s declares no training: add a train block; `%s` runs its tests", p.Plan.File, p.call(VerbTest))
+	}
+	prog, err := p.Fresh(c.Seed)
+	if err != nil {
+		return err
+	}
+	if c.Weights != "" {
+		if err := weights.LoadProgram(c.Weights, prog, p.Plan); err != nil {
+			return err
+		}
+	}
+	ctx, stop := UntilInterrupted()
+	defer stop()
+	for i, t := range p.Plan.Trains {
+		ds, err := p.dataset(t.Data)
+		if err != nil {
+			return err
+		}
+		record := recorder(c.records(), p.Plan, i, std.Err)
+		result, err := train.Run(ctx, prog, p.Plan, t, train.Options{
+			Seed: c.Seed, Epochs: int(c.Epochs), Resume: c.Resume, Data: ds, KeepCheckpoint: i < len(p.Plan.Trains)-1,
+			NoSave: c.NoSave, Save: saver(std.Out, prog, p.Plan), Load: c.loader(prog, p.Plan, i),
+			Out: std.Out, Terminal: std.OnTerminal(), Command: c.resumeCommand(p),
+			Epoch: record,
+		})
+		if err != nil {
+			return err
+		}
+		if result.Finished {
+			record(result.History)
+		}
+		if result.Earlier || ds == nil || ds.Test == nil {
+			continue
+		}
+		measured, err := p.measure(ctx, std, prog, t, train.EvalOptions{})
+		if errors.Is(err, context.Canceled) {
+			fmt.Fprintf(std.Err, "interrupted while the test data was measured; `%s` does it again\n", p.call(VerbEval))
+			return ErrFailed
+		}
+		if err != nil {
+			return err
+		}
+		measured.print(std.Out, std.Out)
+	}
+	return nil
+}
+
+func (c *Train) records() []Record {
+	return append([]Record{{Flag: "--history", Path: c.History, Make: func(history []map[string]float64, _ string) ([]byte, error) { return historyCSV(history), nil }}}, c.Records...)
+}
+
+// saver writes the weights and says on out what the file cannot hold.
+func saver(out io.Writer, prog runtime.Program, p *plan.Program) func(path string) error {
+	return func(path string) error {
+		note, err := weights.SaveProgram(path, prog, p)
+		if err == nil && note != "" {
+			fmt.Fprintln(out, note)
+		}
+		return err
+	}
+}
+
+// loader loads what the program says, except where the command line gives the weights that the first train starts from.
+func (c *Train) loader(prog runtime.Program, p *plan.Program, train int) func(*plan.Load) (string, error) {
+	if c.Weights != "" && train == 0 {
+		return nil
+	}
+	return func(load *plan.Load) (string, error) { return weights.Load(prog, p, load) }
+}
+
+// UntilInterrupted returns a context that ends with the first Ctrl-C, so that the state can be saved. The second one kills as usual.
+func UntilInterrupted() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// resumeCommand is the command line that goes on with this run: the one that began it, with --resume.
+func (c *Train) resumeCommand(p *Program) string {
+	words := append([]string{}, p.Settings...)
+	if c.Seed != 1 {
+		words = append(words, "--seed", fmt.Sprint(c.Seed))
+	}
+	if c.Epochs != 0 {
+		words = append(words, "--epochs", fmt.Sprint(int(c.Epochs)))
+	}
+	if c.NoSave {
+		words = append(words, "--no-save")
+	}
+	for _, r := range c.records() {
+		if r.Path != "" {
+			words = append(words, r.Flag, r.Path)
+		}
+	}
+	return p.call(VerbTrain, append(words, "--resume")...)
+}
