@@ -10,6 +10,7 @@ package ir
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
 )
@@ -231,6 +232,17 @@ func (m *Module) AddFunc(f *Func) *Func {
 	m.funcs[f.Name] = f
 	m.Funcs = append(m.Funcs, f)
 	return f
+}
+
+// Keep drops all functions but these, which must call none of the others.
+func (m *Module) Keep(names ...string) {
+	m.Funcs = slices.DeleteFunc(m.Funcs, func(f *Func) bool {
+		if slices.Contains(names, f.Name) {
+			return false
+		}
+		delete(m.funcs, f.Name)
+		return true
+	})
 }
 
 // Cell returns the cell of that name, or nil.

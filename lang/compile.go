@@ -136,13 +136,11 @@ func (e *elaborator) declare(tree *syntax.File, s *scope) {
 			s.set(d.Name.Name, &deferred{find: func() value { return e.dataset(d, s) }}, d.Name.Span())
 		case *syntax.TopLet:
 			e.topLet(d.Let, s)
-		case *syntax.Option, *syntax.Train, *syntax.Test:
+		case *syntax.Option, *syntax.Train, *syntax.Test, *syntax.Generate:
 		case *syntax.Import:
 			e.importFile(d, tree, s)
 		case *syntax.Metric:
 			s.set(d.Name.Name, &metricValue{d, s}, d.Name.Span())
-		case *syntax.Generate:
-			e.notYet(d, "generate")
 		case *syntax.BadDecl:
 		default:
 			panic(fmt.Sprintf("BUG: no declaration of %T", d))
@@ -382,9 +380,12 @@ func (e *elaborator) elaborate(tree *syntax.File) {
 	}
 	tests := 0
 	for _, d := range tree.Decls {
-		if t, ok := d.(*syntax.Test); ok {
-			e.test(t, tests)
+		switch d := d.(type) {
+		case *syntax.Test:
+			e.test(d, tests)
 			tests++
+		case *syntax.Generate:
+			e.generate(d)
 		}
 	}
 }

@@ -14,20 +14,21 @@ import (
 
 // commands is the command line: one field for each command, in the order of `nnc --help`.
 type commands struct {
-	Run     runCmd     `cmd:"" help:"Train a program as it declares, measure it and save its weights."`
-	Eval    evalCmd    `cmd:"" help:"Measure a trained program on its test data."`
-	Predict predictCmd `cmd:"" help:"Say what a trained program makes of pictures."`
-	Check   checkCmd   `cmd:"" help:"Report the errors of programs without running them."`
-	Test    testCmd    `cmd:"" help:"Run the tests that programs declare."`
-	Fmt     fmtCmd     `cmd:"" help:"Format programs."`
-	Summary summaryCmd `cmd:"" help:"Show a program's layers, shapes and parameters."`
-	Data    dataCmd    `cmd:"" help:"Look through a program's data: counts, broken files, repeated examples."`
-	Graph   graphCmd   `cmd:"" help:"Draw a program's models, a training step, or the way from data to weights."`
-	Opt     optCmd     `cmd:"" help:"Show a program's IR, or run passes on IR text."`
-	Passes  passesCmd  `cmd:"" help:"List the compiler's passes."`
-	Doc     docCmd     `cmd:"" help:"Show the library, or what a file declares."`
-	Ops     opsCmd     `cmd:"" help:"List the compiler's ops."`
-	Explain explainCmd `cmd:"" name:"explain-error" help:"Say what an error means and how to mend it."`
+	Run      runCmd      `cmd:"" help:"Train a program as it declares, measure it and save its weights."`
+	Eval     evalCmd     `cmd:"" help:"Measure a trained program on its test data."`
+	Predict  predictCmd  `cmd:"" help:"Say what a trained program makes of pictures."`
+	Generate generateCmd `cmd:"" help:"Continue a text with a trained program."`
+	Check    checkCmd    `cmd:"" help:"Report the errors of programs without running them."`
+	Test     testCmd     `cmd:"" help:"Run the tests that programs declare."`
+	Fmt      fmtCmd      `cmd:"" help:"Format programs."`
+	Summary  summaryCmd  `cmd:"" help:"Show a program's layers, shapes and parameters."`
+	Data     dataCmd     `cmd:"" help:"Look through a program's data: counts, broken files, repeated examples."`
+	Graph    graphCmd    `cmd:"" help:"Draw a program's models, a training step, or the way from data to weights."`
+	Opt      optCmd      `cmd:"" help:"Show a program's IR, or run passes on IR text."`
+	Passes   passesCmd   `cmd:"" help:"List the compiler's passes."`
+	Doc      docCmd      `cmd:"" help:"Show the library, or what a file declares."`
+	Ops      opsCmd      `cmd:"" help:"List the compiler's ops."`
+	Explain  explainCmd  `cmd:"" name:"explain-error" help:"Say what an error means and how to mend it."`
 
 	Version kong.VersionFlag `help:"Print the version and leave."`
 }

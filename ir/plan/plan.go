@@ -20,6 +20,8 @@ type Program struct {
 	Models []*Model
 	Trains []*Train
 	Tests  []*Test
+
+	Generates []*Generate
 }
 
 // Field is one named tensor of an example.
@@ -258,3 +260,24 @@ type Expect struct {
 	Right  int
 	Within float64 // greatest difference that == passes; negative: exact
 }
+
+// Generate is a generate declaration: how a model of texts continues one.
+type Generate struct {
+	Model string // its name
+	// Func applies the model to one text: from ParamText, i32[1, t], and its length, i32[1], to f32[1, t, ids]. Row i says what may follow
+	// the first i+1 units.
+	Func          string
+	Probabilities bool     // a row holds probabilities, not their logarithms up to a constant
+	Unit          string   // of the text: "characters", "bytes" or "words"
+	Vocabulary    []string // names of the ids
+
+	Prompt      string  // what is continued
+	Length      int     // units to add
+	Temperature float64 // logarithms of probabilities are divided by it; 0: always the likeliest unit
+	TopK        int     // only so many of the likeliest units are drawn from; 0: all
+	Window      int     // units that the model sees at most; 0: all
+	Seed        int     // of the draws
+}
+
+// ParamText is the name of the text that a Generate's function takes.
+const ParamText = "text"

@@ -1,0 +1,182 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nnc-lang/nnc/codegen"
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/lang"
+	"github.com/nnc-lang/nnc/passes"
+	"github.com/nnc-lang/nnc/runtime/generate"
+)
+
+// letters is what the texts of these tests are made of.
+var letters = strings.Split("abcdefghijkl", "")
+
+// textProgram is a program with a model of texts and a generate block.
+func textProgram(layers, settings string) *diag.File {
+	return diag.NewFile("text.nn", `
+data Poem { source: text("poem.txt", unit: "characters", sequence: 6) }
+layer Blend()(x: f32[t, d]) -> f32[t, d] = [i, k] => x[i, k] + 0.5 * (x[i-1, k] else 0) - 0.25 * (x[i-2, k] else 0)
+layer Grouped(heads: int)(x: f32[t, d]) -> f32[t, d] = x |> GroupQueryAttention(d / heads, heads, heads / 2, causal: true)
+model Net(text: i32[t]) -> f32[t, Poem.text] {
+    text |> Embedding(Poem.text, 8) |> `+layers+` |> Dense(Poem.text)
+}
+train on Poem {
+    loss:      crossentropy(Net(text), next, from_logits: true)
+    optimizer: adam()
+    epochs:    1
+}
+generate Net { `+settings+` }
+`)
+}
+
+// generator compiles a program of textProgram. The step is "" and why it is missing is returned where it cannot be derived.
+func generator(t *testing.T, s setting, file *diag.File, capacity int) (*compiled, *plan.Generate, string, error) {
+	t.Helper()
+	p, list := lang.Compile(file, lang.Options{Schema: fields(
+		plan.Field{Name: "text", DType: tensor.I32, Shape: []int{6}, Labels: letters},
+		plan.Field{Name: "next", DType: tensor.I32, Shape: []int{6}, Labels: letters},
+	)})
+	if list.HasErrors() {
+		t.Fatal(rendered(t, list))
+	}
+	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
+		t.Fatal(err)
+	}
+	g := p.Generates[0]
+	step, why := passes.Step(p.Module, g.Func, capacity)
+	names := []string{p.Init, g.Func}
+	if why == nil {
+		names = append(names, step.Name)
+	}
+	p.Module.Keep(names...)
+	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Threads: s.threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &compiled{p, prog}
+	c.init(t, 3)
+	if why != nil {
+		return c, g, "", why
+	}
+	return c, g, step.Name, nil
+}
+
+// steppable are models whose step can be derived: all that look back only.
+var steppable = map[string]string{
+	"lstm":                "LSTM(8, return_sequences: true)",
+	"two grus":            "GRU(8, return_sequences: true) |> GRU(6, return_sequences: true, reset_after: false)",
+	"attention":           "CausalAttention(2)",
+	"transformer":         "repeat(2, TransformerBlock(2, 16))",
+	"rotary positions":    "CausalAttention(2, rotary: true)",
+	"grouped queries":     "Grouped(4)",
+	"units before":        "Blend() |> Blend()",
+	"both kinds together": "LSTM(8, return_sequences: true) |> TransformerBlock(4, 8) |> Blend()",
+}
+
+// A step that remembers computes what the model computes for the whole text, also where a window slides over it.
+func TestStepAgreesWithWholeText(t *testing.T) {
+	text := []int32{3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3, 2, 11, 8, 4, 6}
+	for name, layers := range steppable {
+		t.Run(name, func(t *testing.T) {
+			for _, window := range []int{0, 7} {
+				for _, b := range backends {
+					s := setting{backend: b, precision: tensor.F32}
+					settings := `prompt: "a"`
+					if window > 0 {
+						settings += fmt.Sprintf(", window: %d", window)
+					}
+					capacity := window
+					if window == 0 {
+						capacity = len(text)
+					}
+					c, g, step, err := generator(t, s, textProgram(layers, settings), capacity)
+					if err != nil {
+						t.Fatal(err)
+					}
+					whole, stepped := generate.New(c, g, ""), generate.New(c, g, step)
+					differ := false
+					var first []float32
+					for i, id := range text {
+						whole.Append(id)
+						stepped.Append(id)
+						want, err := whole.Next()
+						if err != nil {
+							t.Fatal(err)
+						}
+						got, err := stepped.Next()
+						if err != nil {
+							t.Fatal(err)
+						}
+						for k := range want {
+							if d := got[k] - want[k]; !(d < 1e-5 && d > -1e-5) {
+								t.Fatalf("%s, unit %d, window %d: element %d is %g, not %g", s, i, window, k, got[k], want[k])
+							}
+						}
+						if first == nil {
+							first = want
+						}
+						differ = differ || !slices.Equal(first, want)
+					}
+					if !differ {
+						t.Error("the model says the same everywhere: nothing was compared")
+					}
+				}
+			}
+		})
+	}
+}
+
+// Where a row depends on later units, no step is derived, and the reason is told.
+func TestNoStepWhereUnitsAheadCount(t *testing.T) {
+	s := setting{backend: backends[0], precision: tensor.F32}
+	for layers, want := range map[string]string{
+		"Bidirectional(GRU(4, return_sequences: true))":      "reads units of the text that may come later",
+		"MultiHeadAttention(2, 4)":                           "put a causal mask over it",
+		"MultiHeadAttention(2, 4) |> CausalAttention(2)":     "put a causal mask over it",
+		"GRU(8, return_sequences: true, go_backwards: true)": "reads units of the text that may come later",
+	} {
+		_, _, step, err := generator(t, s, textProgram(layers, `prompt: "a"`), 8)
+		if err == nil || step != "" || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", layers, err)
+		}
+	}
+}
+
+// The same seed draws the same text, another one a different text; temperature 0 takes the likeliest.
+func TestDraws(t *testing.T) {
+	s := setting{backend: backends[0], precision: tensor.F32}
+	c, g, step, err := generator(t, s, textProgram(steppable["lstm"], `prompt: "abc", length: 30`), 40)
+	if err != nil {
+		t.Fatal(err)
+	}
+	draw := func(change func(*plan.Generate)) string {
+		clone := *g
+		change(&clone)
+		w := generate.New(c, &clone, step)
+		w.Append(0, 1, 2)
+		out := ""
+		if err := w.Continue(context.Background(), clone.Length, func(id int32) { out += letters[id] }); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	first := draw(func(*plan.Generate) {})
+	if again := draw(func(*plan.Generate) {}); again != first || len(first) != 30 {
+		t.Errorf("%q and then %q", first, again)
+	}
+	if other := draw(func(g *plan.Generate) { g.Seed = 2 }); other == first {
+		t.Errorf("another seed gives %q as well", other)
+	}
+	cold := draw(func(g *plan.Generate) { g.Temperature = 0 })
+	if one := draw(func(g *plan.Generate) { g.TopK = 1 }); one != cold || cold == first {
+		t.Errorf("the likeliest gives %q, one of the likeliest %q, a free draw %q", cold, one, first)
+	}
+}
