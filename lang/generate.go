@@ -25,7 +25,7 @@ func (e *elaborator) generate(decl *syntax.Generate) {
 	m, ok := v.(*modelValue)
 	if !ok {
 		if !isPoison(v) {
-			f.errorf(decl.Model.Span(), diag.TypeMismatch, "generate continues what a model predicts, and %s is %s", name, describe(v))
+			f.errorf(decl.Model.Span(), diag.NotGenerative, "generate continues what a model predicts, and %s is %s", name, describe(v))
 		}
 		return
 	}
@@ -75,7 +75,7 @@ func (f *frame) generates(decl *syntax.Generate, m *modelValue, mf *modelFunctio
 	name := m.decl.Name.Name
 	at := decl.Model.Span()
 	wrong := func(format string, args ...any) (spelling, bool) {
-		d := f.errorf(at, diag.TypeMismatch, "generate needs a model of texts, and %s", fmt.Sprintf(format, args...))
+		d := f.errorf(at, diag.NotGenerative, "generate needs a model of texts, and %s", fmt.Sprintf(format, args...))
 		d.Fix = fmt.Sprintf("declare it as %s(text: i32[t]) -> f32[t, D.text], where D is the data, with a source text", name)
 		f.relate(d, m.decl.Name.Span(), "%s is declared here", name)
 		return spelling{}, false

@@ -66,6 +66,7 @@ const (
 	NoValidation        Code = "no-validation"
 	NotTrained          Code = "not-trained"
 	StaleValue          Code = "stale-value"
+	NotGenerative       Code = "not-generative"
 	DataError           Code = "data-error"
 	NotSupported        Code = "not-supported"
 )
