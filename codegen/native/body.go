@@ -143,11 +143,11 @@ func (e *emitter) accumulate(in *instance, state []value.Value) []value.Value {
 		mask = e.mask(in)
 	}
 	var next []value.Value
-	if m := e.root; e.combine == ir.Sum && e.dtype == tensor.F32 && m.leaf == ir.NotLeaf && m.op == ir.OpMul {
+	if m := e.roots[0]; e.combine == ir.Sum && e.dtype == tensor.F32 && m.leaf == ir.NotLeaf && m.op == ir.OpMul {
 		a, b := e.use(m.args[0], in), e.use(m.args[1], in)
 		next = []value.Value{e.inner().fma(a, b, state[0])}
 	} else {
-		x := []value.Value{e.use(e.root, in)}
+		x := []value.Value{e.use(e.roots[0], in)}
 		if e.combine == ir.Prod && e.dtype == tensor.F32 {
 			x[0] = e.inner().blk.NewFPExt(x[0], state[0].Type())
 		}

@@ -14,8 +14,8 @@ import (
 	"github.com/nnc-lang/nnc/runtime/exec"
 )
 
-// wordOperands is the number of the word with the first operand's address: see Note [Arguments of a kernel] in package exec.
-const wordOperands = exec.WordResult + 1
+// wordOperand returns the number of the word with an operand's address; see Note [Arguments of a kernel] in package exec.
+func (t *loopNest) wordOperand(k int) int { return exec.WordResult + len(t.roots) + k }
 
 // emitter writes the kernel of a loopNest.
 //
@@ -120,7 +120,7 @@ func (e *emitter) size(p poly) value.Value {
 }
 
 func (e *emitter) sizeWord(name string) int {
-	return wordOperands + len(e.types) + e.sizes.number(name)
+	return e.wordOperand(len(e.types) + e.sizes.number(name))
 }
 
 // points writes the loop over the points p: the outer loops and the tiles of the vector loop, flattened. Their indices are carried from point to
@@ -341,11 +341,17 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 		}
 		if e.combine == ir.Map {
 			for _, in := range ins {
-				z := e.use(e.root, in)
-				if mask := e.guard(in); mask != nil {
-					z = e.inner().choose(mask, z, num(z.Type(), 0))
+				var z []value.Value // all are computed before one is stored, which may be where an operand lies
+				for _, root := range e.roots {
+					x := e.use(root, in)
+					if mask := e.guard(in); mask != nil {
+						x = e.inner().choose(mask, x, num(x.Type(), 0))
+					}
+					z = append(z, x)
 				}
-				e.storeResult(in, z)
+				for k, x := range z {
+					e.storeResult(in, k, x)
+				}
 			}
 			return
 		}
@@ -364,7 +370,7 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 			return out
 		})
 		for k, in := range ins {
-			e.storeResult(in, e.finish(states[k*width:(k+1)*width]))
+			e.storeResult(in, 0, e.finish(states[k*width:(k+1)*width]))
 		}
 	})
 }
@@ -441,7 +447,7 @@ func (e *emitter) reduceLanes() {
 		return e.reduceVectors(lo, hi, count, n, width, states)
 	})
 	for r, row := range e.tileRows() {
-		e.storeResult(&instance{r: row}, e.finish(e.combineLanes(states[r*n*width:(r+1)*n*width], n, width)))
+		e.storeResult(&instance{r: row}, 0, e.finish(e.combineLanes(states[r*n*width:(r+1)*n*width], n, width)))
 	}
 }
 
@@ -529,11 +535,11 @@ func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, st
 	return states
 }
 
-// storeResult writes an element or a vector of them.
-func (e *emitter) storeResult(in *instance, z value.Value) {
+// storeResult writes an element of result number k or a vector of them.
+func (e *emitter) storeResult(in *instance, k int, z value.Value) {
 	off := e.linear(e.outs.off, in)
 	s := e.inner()
-	p := s.at(e.pointer(exec.WordResult, memType(e.result)), off)
+	p := s.at(e.pointer(exec.WordResult+k, memType(e.result)), off)
 	e.put(s, z, p, in.tail)
 }
 
@@ -547,7 +553,7 @@ func (e *emitter) put(s *scope, z, p, mask value.Value) {
 
 // addAt adds the body to the result where the nest writes.
 func (e *emitter) addAt(in *instance) {
-	z := e.use(e.root, in)
+	z := e.use(e.roots[0], in)
 	mask := e.mask(in)
 	off, inside := e.scalarOffset(e.outs, in)
 	s := e.inner()

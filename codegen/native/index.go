@@ -254,7 +254,7 @@ func (e *emitter) scalarRead(a *access, d tensor.DType, in *instance) value.Valu
 }
 
 func (e *emitter) operand(a *access, d tensor.DType) value.Value {
-	return e.pointer(wordOperands+a.operand, memType(d))
+	return e.pointer(e.wordOperand(a.operand), memType(d))
 }
 
 // scalarOffset returns the offset of a, and where a may be outside whether it is inside.

@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -30,7 +31,7 @@ func (l *lowering) addKernel(key string, data exec.Kernel, write func(m *module,
 // data returns what is needed to size a launch of t.
 func (t *loopNest) data() exec.Kernel {
 	k := exec.Kernel{
-		Results: []tensor.DType{t.result}, Operands: len(t.types), Cost: t.nodes, Clear: t.scatter, Merge: -1,
+		Results: slices.Repeat([]tensor.DType{t.result}, len(t.roots)), Operands: len(t.types), Cost: t.nodes, Clear: t.scatter, Merge: -1,
 		Across: len(t.rows) > 0 && t.across, Identity: identityBytes(t),
 	}
 	if t.v >= 0 {

@@ -42,20 +42,26 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	for k, v := range f.Params {
 		b.define(v, exec.Slot{Place: exec.Param, Index: k})
 	}
-	if err := b.body(f); err != nil {
+	body := fuse(f)
+	inPlace := updates(body)
+	if err := b.body(body); err != nil {
 		return nil, err
 	}
-	for _, r := range f.Results {
-		p.Results = append(p.Results, b.number[r])
-	}
+	p.Results = b.numbers(f, f.Results)
 	for c := range l.module.Cells {
 		if s, ok := b.written[c]; ok {
 			p.commit(c, s)
 		}
 	}
 	if f.Finite {
-		if err := l.addChecks(p); err != nil {
+		if err := b.addChecks(inPlace); err != nil {
 			return nil, err
+		}
+	}
+	p.Gate = len(p.Steps)
+	for _, u := range inPlace {
+		if err := b.update(u); err != nil {
+			return nil, fmt.Errorf("%s%w", position(u.loc), err)
 		}
 	}
 	return p, nil
@@ -67,13 +73,17 @@ type bodyLowering struct {
 	p       *procedure
 	number  map[*ir.Value]int // slots
 	written map[int]int       // the slot with a cell's newest value
-	scans   int               // how many scans the body is in
+	carried map[int]int       // in a scan: where the cells live that it writes
 }
 
 // slot adds a slot.
 func (p *procedure) slot(s exec.Slot) int {
 	p.Slots = append(p.Slots, s)
 	return len(p.Slots) - 1
+}
+
+func (p *procedure) move(to, from int) {
+	p.Steps = append(p.Steps, exec.Step{Move: &exec.Move{To: to, From: from}})
 }
 
 func (p *procedure) launch(l exec.Launch) { p.Steps = append(p.Steps, exec.Step{Launch: &l}) }
@@ -85,20 +95,25 @@ func (b *bodyLowering) define(v *ir.Value, s exec.Slot) int {
 }
 
 func (b *bodyLowering) body(f *ir.Func) error {
-	for _, in := range fuse(f).Body {
-		args := make([]int, len(in.Args))
-		for k, a := range in.Args {
-			n, ok := b.number[a]
-			if !ok {
-				panic(fmt.Sprintf("BUG: native: %s: an operand of %s is not defined before it", f.Name, in.Op))
-			}
-			args[k] = n
-		}
-		if err := b.instr(f, in, args); err != nil {
+	for _, in := range f.Body {
+		if err := b.instr(f, in, b.numbers(f, in.Args)); err != nil {
 			return fmt.Errorf("%s%w", position(in.Loc), err)
 		}
 	}
 	return nil
+}
+
+// numbers returns the slots of values.
+func (b *bodyLowering) numbers(f *ir.Func, values []*ir.Value) []int {
+	slots := make([]int, len(values))
+	for k, v := range values {
+		s, ok := b.number[v]
+		if !ok {
+			panic(fmt.Sprintf("BUG: native: %s: %s is used before it is defined", f.Name, v.Name))
+		}
+		slots[k] = s
+	}
+	return slots
 }
 
 func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
@@ -116,16 +131,20 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 		b.define(in.Result(), exec.Slot{Place: exec.Const, Index: at})
 	case ir.OpRead:
 		c := b.cells[in.Cell]
-		if w, ok := b.written[c]; ok {
+		if z, ok := b.carried[c]; ok { // the next write must not change what was read
+			b.p.move(b.define(in.Result(), exec.Slot{Place: exec.Arena}), z)
+		} else if w, ok := b.written[c]; ok {
 			b.define(in.Result(), exec.Slot{Place: exec.Alias, Index: w})
 		} else {
 			b.define(in.Result(), exec.Slot{Place: exec.Cell, Index: c})
 		}
 	case ir.OpWrite:
-		if b.scans > 0 {
-			return fmt.Errorf("a write inside a scan, in %s, cannot be compiled to native code", f.Name)
+		c := b.cells[in.Cell]
+		if z, ok := b.carried[c]; ok {
+			b.p.move(z, args[0])
+		} else {
+			b.written[c] = args[0]
 		}
-		b.written[b.cells[in.Cell]] = args[0]
 	case ir.OpScan:
 		return b.scan(in, args)
 	default:
@@ -134,15 +153,14 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 	return nil
 }
 
-// commit notes that cell c gets slot s. A value that a launch makes for it alone is made where the cell's next value belongs.
+// commit notes that cell c gets slot s. The value of another cell, which may change as well, is copied first.
 func (p *procedure) commit(c, s int) {
-	root := p.Root(s)
-	if p.Slots[root].Place == exec.Arena {
-		p.Slots[root].Place, p.Slots[root].Index = exec.Shadow, c
-		p.Commits = append(p.Commits, exec.Commit{Cell: c, Slot: s})
-		return
+	if p.Slots[p.Root(s)].Place == exec.Cell {
+		z := p.slot(exec.Slot{Type: p.Slots[s].Type, Place: exec.Arena})
+		p.move(z, s)
+		s = z
 	}
-	p.Commits = append(p.Commits, exec.Commit{Cell: c, Slot: s, Copy: true})
+	p.Commits = append(p.Commits, exec.Commit{Cell: c, Slot: s})
 }
 
 // constant keeps a tensor's elements and returns where.
@@ -169,28 +187,17 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 		types[k] = p.Slots[a].Type
 	}
 	for _, part := range prepare(n, types) {
-		nest, of := part.nest, part.types(types)
-		flat, flatTypes, elementwise := flatten(nest, of)
-		if elementwise {
-			nest, of = flat, flatTypes
-		}
-		k, err := l.kernelOf(nest, of)
-		if err != nil {
-			return err
+		from := make([]int, len(part.args))
+		for i, a := range part.args {
+			from[i] = args[a]
 		}
 		z := result
 		if part.temporary {
 			z = p.slot(exec.Slot{Type: ir.Type{DType: part.nest.ResultDType(), Shape: part.nest.ResultShape()}, Place: exec.Arena})
 		}
-		from := make([]int, len(part.args))
-		for i, a := range part.args {
-			from[i] = args[a]
+		if err := l.single(p, part.nest, []*ir.Expr{part.nest.Body}, from, []int{z}, name, loc); err != nil {
+			return err
 		}
-		sized := -1
-		if elementwise {
-			sized = z
-		}
-		p.launch(exec.Launch{Kernel: k.number, Args: from, Results: []int{z}, Loc: loc, What: name, Sized: sized})
 		if part.temporary {
 			args, types = append(args[:len(args):len(args)], z), append(types[:len(types):len(types)], p.Slots[z].Type)
 		}
@@ -198,16 +205,36 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 	return nil
 }
 
-// kernelOf returns the kernel of a nest, which equal nests share.
-func (l *lowering) kernelOf(n *ir.Nest, types []ir.Type) (*kernel, error) {
-	key := nestKey(n, types)
+// single appends the launch of one kernel, which computes the bodies over the loops of n.
+func (l *lowering) single(p *procedure, n *ir.Nest, bodies []*ir.Expr, args, results []int, what string, loc ir.Loc) error {
+	types := make([]ir.Type, len(args))
+	for k, a := range args {
+		types[k] = p.Slots[a].Type
+	}
+	sized := -1
+	if flat, all, of, ok := flatten(n, bodies, types); ok {
+		n, bodies, types, sized = flat, all, of, results[0]
+	}
+	k, err := l.kernelOf(n, bodies, types)
+	if err != nil {
+		return err
+	}
+	p.launch(exec.Launch{Kernel: k.number, Args: args, Results: results, Loc: loc, What: what, Sized: sized})
+	return nil
+}
+
+// kernelOf returns the kernel that computes some bodies over the loops of n, which equal ones share.
+func (l *lowering) kernelOf(n *ir.Nest, bodies []*ir.Expr, types []ir.Type) (*kernel, error) {
+	key := nestKey(n, bodies, types)
 	if k := l.byKey[key]; k != nil {
 		return k, nil
 	}
-	if err := computable(n); err != nil {
-		return nil, err
+	for _, b := range bodies {
+		if err := computable(b); err != nil {
+			return nil, err
+		}
 	}
-	t, err := analyse(n, types, l.level)
+	t, err := analyse(n, bodies, types, l.level)
 	if err != nil {
 		return nil, err
 	}
@@ -222,10 +249,10 @@ func (l *lowering) kernelOf(n *ir.Nest, types []ir.Type) (*kernel, error) {
 	return k, nil
 }
 
-// computable reports what in n native code cannot compute.
-func computable(n *ir.Nest) error {
+// computable reports what in a body native code cannot compute.
+func computable(body *ir.Expr) error {
 	var err error
-	n.Body.Walk(func(e *ir.Expr) {
+	body.Walk(func(e *ir.Expr) {
 		if err == nil && e.Leaf == ir.NotLeaf && e.Op.Expand(e.Args) == nil && !supported(e.Op, e.Args[0].DType) {
 			err = fmt.Errorf("%s of %v cannot be compiled to native code", e.Op, e.Args[0].DType)
 		}
@@ -240,16 +267,17 @@ func (l *lowering) mergeKernel(t *loopNest) (*kernel, error) {
 		Index: []ir.Index{{Name: "n", Extent: ir.Symbol(exec.Count)}, {Name: "r", Extent: ir.Symbol(exec.Rounds)}},
 		Body:  ir.ReadOf(t.dtype, 0, ir.Loop(1), ir.Loop(0)),
 	}
-	return l.kernelOf(n, []ir.Type{{DType: t.dtype, Shape: []ir.Affine{ir.Symbol(exec.Rounds), ir.Symbol(exec.Count)}}})
+	return l.kernelOf(n, []*ir.Expr{n.Body}, []ir.Type{{DType: t.dtype, Shape: []ir.Affine{ir.Symbol(exec.Rounds), ir.Symbol(exec.Count)}}})
 }
 
 // addChecks adds launches that find whether the loss and the cells' next values are finite.
-func (l *lowering) addChecks(p *procedure) error {
+func (b *bodyLowering) addChecks(inPlace []*update) error {
+	p := b.p
 	n := &ir.Nest{
 		Combine: ir.Min, Index: []ir.Index{{Name: "n", Extent: ir.Symbol(exec.Count)}},
-		Body: ir.Apply(ir.OpLessEqual, ir.Apply(ir.OpAbs, ir.ReadOf(tensor.F32, 0, ir.Loop(0))), ir.F32(math.MaxFloat32)),
+		Body: isFinite(ir.ReadOf(tensor.F32, 0, ir.Loop(0))),
 	}
-	k, err := l.kernelOf(n, []ir.Type{{DType: tensor.F32, Shape: []ir.Affine{ir.Symbol(exec.Count)}}})
+	k, err := b.kernelOf(n, []*ir.Expr{n.Body}, []ir.Type{{DType: tensor.F32, Shape: []ir.Affine{ir.Symbol(exec.Count)}}})
 	if err != nil {
 		return err
 	}
@@ -267,7 +295,12 @@ func (l *lowering) addChecks(p *procedure) error {
 		}
 	}
 	for _, c := range p.Commits {
-		add(c.Slot, l.module.Cells[c.Cell].Name)
+		add(c.Slot, b.module.Cells[c.Cell].Name)
+	}
+	for _, u := range inPlace {
+		if err := b.checkUpdate(u); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -297,8 +330,8 @@ func position(l ir.Loc) string {
 	return s
 }
 
-// nestKey returns a text that is equal for equal nests over operands of equal types.
-func nestKey(n *ir.Nest, types []ir.Type) string {
+// nestKey returns a text that is equal for equal loops and bodies over operands of equal types.
+func nestKey(n *ir.Nest, bodies []*ir.Expr, types []ir.Type) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v out %d [", n.Combine, n.Out)
 	for _, ix := range n.Index {
@@ -317,7 +350,10 @@ func nestKey(n *ir.Nest, types []ir.Type) string {
 		writeAffine(&b, g.E)
 		writeAffine(&b, g.Limit)
 	}
-	writeExpr(&b, n.Body)
+	for _, body := range bodies {
+		b.WriteString(" ;")
+		writeExpr(&b, body)
+	}
 	return b.String()
 }
 

@@ -4,6 +4,7 @@
 // What it makes is a program as data, which package runtime/exec runs: kernels, which equal nests share, and launches of them.
 //
 //	fuse.go      elementwise nests into their consumers
+//	update.go    what writes cells in place, at the end of a call
 //	lower.go     functions → launches over numbered slots (scan.go: scans); equal nests → one kernel (kernel.go)
 //	flatten.go   elementwise nests of all shapes as one
 //	prepare.go   sums of products: operands padded, or permuted, to be read without tests and in single steps
@@ -16,11 +17,8 @@
 // There are no special kernels: a matrix product, a convolution or the gradient of one is a nest whose reads let rows and vectors be computed
 // together, and so is a user's own layer.
 //
-// Cells have two places each: a call makes their next values in the one and then exchanges them, so that one that fails changes nothing.
-//
 // Not done yet: what follows a reduction is a launch of its own (bias and activation of a convolution are computed by what reads them, such
-// as pooling); an optimiser's updates of one parameter are three; Winograd's algorithm; cells that are updated in place; slices of a
-// scan's sequences that are views; writes in scans; code for arm64.
+// as pooling); Winograd's algorithm; slices of a scan's sequences that are views; code for arm64.
 package native
 
 import (

@@ -34,7 +34,7 @@ type loopNest struct {
 	split   []int     // the loops, flattened, that partial results may be split over: the first reduced ones, or v
 
 	guards []guard
-	root   *node
+	roots  []*node // one for each result; several are of a map only, and of one element type
 	nodes  int
 	outs   *access // where a point's element lies; scatter: where it is added
 	number *form   // of a point among those reduced, for ArgMax and ArgMin
@@ -71,8 +71,8 @@ type nestCompiler struct {
 	memo  map[*ir.Expr]*node
 }
 
-// analyse prepares n over operands of these types.
-func analyse(n *ir.Nest, operands []ir.Type, level Level) (*loopNest, error) {
+// analyse prepares the loops of n with these bodies over operands of these types.
+func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level) (*loopNest, error) {
 	if n.Body.DType == tensor.Bool && n.Combine != ir.Map && n.Combine != ir.Max && n.Combine != ir.Min {
 		return nil, fmt.Errorf("%s of bool is not defined", n.Combine)
 	}
@@ -100,7 +100,9 @@ func analyse(n *ir.Nest, operands []ir.Type, level Level) (*loopNest, error) {
 			t.class = append(t.class, reducedLoop)
 		}
 	}
-	t.root = c.expr(n.Body)
+	for _, b := range bodies {
+		t.roots = append(t.roots, c.expr(b))
+	}
 	t.nodes = len(c.known)
 	for _, g := range n.Guards {
 		t.guards = append(t.guards, guard{c.low.form(g.E), c.low.form(g.Limit)})

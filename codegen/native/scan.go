@@ -10,11 +10,15 @@ import (
 // scan lowers a scan and its body.
 func (b *bodyLowering) scan(in *ir.Instr, args []int) error {
 	sc, p := in.Scan, b.p
+	if b.carried == nil { // not within another
+		b.carry(sc.Body)
+		defer func() { b.carried = nil }()
+	}
 	s := &exec.Scan{Trip: sc.Trip, Reversed: sc.Reversed, Axis: sc.Axis, Lengths: -1}
 	for i := range sc.Carried {
 		z := p.slot(exec.Slot{Type: p.Slots[args[i]].Type, Place: exec.Arena})
 		s.State = append(s.State, z)
-		p.Steps = append(p.Steps, exec.Step{Move: &exec.Move{To: z, From: args[i]}})
+		p.move(z, args[i])
 	}
 	params := sc.Body.Params
 	s.Counter = b.define(params[0], exec.Slot{Place: exec.Arena})
@@ -45,11 +49,9 @@ func (b *bodyLowering) scan(in *ir.Instr, args []int) error {
 		}
 	}
 	p.Steps = append(p.Steps, exec.Step{Scan: s})
-	b.scans++
-	if err := b.body(sc.Body); err != nil {
+	if err := b.body(fuse(sc.Body)); err != nil {
 		return err
 	}
-	b.scans--
 	for i, r := range sc.Body.Results {
 		z := b.number[r]
 		if i >= sc.Carried {
@@ -66,7 +68,7 @@ func (b *bodyLowering) scan(in *ir.Instr, args []int) error {
 		s.Staged = append(s.Staged, staged)
 	}
 	// A body without steps still is a body.
-	p.Steps = append(p.Steps, exec.Step{Move: &exec.Move{To: s.Counter, From: s.Counter}})
+	p.move(s.Counter, s.Counter)
 	s.End = len(p.Steps)
 	for i, r := range in.Results {
 		if i < sc.Carried {
@@ -76,4 +78,22 @@ func (b *bodyLowering) scan(in *ir.Instr, args []int) error {
 		}
 	}
 	return nil
+}
+
+// carry gives the cells that a scan's body writes a place to live in while it runs.
+func (b *bodyLowering) carry(body *ir.Func) {
+	b.carried = map[int]int{}
+	eachCell(body, func(cell *ir.Cell, write bool) {
+		c := b.cells[cell]
+		if _, known := b.carried[c]; known || !write {
+			return
+		}
+		from, ok := b.written[c]
+		if !ok {
+			from = b.p.slot(exec.Slot{Type: cell.Type, Place: exec.Cell, Index: c})
+		}
+		z := b.p.slot(exec.Slot{Type: cell.Type, Place: exec.Arena})
+		b.p.move(z, from)
+		b.carried[c], b.written[c] = z, z
+	})
 }

@@ -60,7 +60,7 @@ func (c *nestCompiler) tiling(level Level) {
 		}
 	}
 	second := -1
-	if !c.across && c.root.op == ir.OpMul {
+	if !c.across && c.roots[0].op == ir.OpMul {
 		second = c.bestRow(without(c.outer, row))
 	}
 	if second >= 0 {

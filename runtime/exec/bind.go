@@ -16,6 +16,7 @@ type bound struct {
 	shapes [][]int // of the slots
 	offset []int   // of the slots that lie in the arena
 	runs   []run
+	gate   int // the first run behind the gate
 	arena  int // bytes
 }
 
@@ -77,6 +78,9 @@ func (p *Program) bind(f *Func, bind map[string]int) (*bound, error) {
 			b.runs[open[len(open)-1]].end = len(b.runs)
 			open = open[:len(open)-1]
 		}
+		if k == f.Gate {
+			b.gate = len(b.runs)
+		}
 		st := &f.Steps[k]
 		if st.Launch == nil {
 			r := run{step: st}
@@ -122,6 +126,9 @@ func (p *Program) bind(f *Func, bind map[string]int) (*bound, error) {
 	}
 	for _, k := range open {
 		b.runs[k].end = len(b.runs)
+	}
+	if f.Gate == len(f.Steps) {
+		b.gate = len(b.runs)
 	}
 	b.placeSlots(partials)
 	for _, v := range partials {
@@ -195,15 +202,14 @@ func (b *bound) placeSlots(partials []*live) {
 			}
 		}
 	}
-	end := len(p.Steps)
 	for _, r := range p.Results {
-		at(r, end)
-	}
-	for _, c := range p.Commits {
-		at(c.Slot, end)
+		at(r, p.Gate)
 	}
 	for _, c := range p.Checks {
-		at(c.Slot, end)
+		at(c.Slot, p.Gate)
+	}
+	for _, c := range p.Commits {
+		at(c.Slot, len(p.Steps))
 	}
 	b.arena = placeLive(append(slices.Clone(values), partials...))
 	for _, v := range values {
@@ -299,13 +305,12 @@ func bindKey(fn string, bind map[string]int) string {
 // Memory is the bytes that a program uses, beside its code.
 type Memory struct {
 	Cells  int // their values
-	Shadow int // room for the cells' next values
 	Arena  int // all else that a call computes, what it returns excepted
 	Consts int
 }
 
 // Total returns the sum.
-func (m Memory) Total() int { return m.Cells + m.Shadow + m.Arena + m.Consts }
+func (m Memory) Total() int { return m.Cells + m.Arena + m.Consts }
 
 // Memory returns what calls of the function fn use if symbols have these sizes.
 //
@@ -326,9 +331,6 @@ func (p *Program) Memory(fn string, bind map[string]int) (Memory, error) {
 			return Memory{}, err
 		}
 		m.Cells += product(shape) * ElemSize(c.Type.DType)
-	}
-	for _, c := range p.Funcs[k].Commits {
-		m.Shadow += product(b.shapes[c.Slot]) * ElemSize(p.Module.Cells[c.Cell].Type.DType)
 	}
 	return m, nil
 }

@@ -76,8 +76,9 @@ func (p *Program) checkKernel(k *Kernel) error {
 // checker checks a function.
 type checker struct {
 	*Program
-	fn *ir.Func
-	f  *Func
+	fn     *ir.Func
+	f      *Func
+	behind bool // the gate
 }
 
 func (c *checker) check() error {
@@ -86,7 +87,14 @@ func (c *checker) check() error {
 			return fmt.Errorf("value %d: %w", s, err)
 		}
 	}
-	if err := c.steps(0, len(c.f.Steps)); err != nil {
+	if c.f.Gate < 0 || c.f.Gate > len(c.f.Steps) {
+		return fmt.Errorf("the gate would lie before step %d", c.f.Gate)
+	}
+	if err := c.steps(0, c.f.Gate); err != nil {
+		return err
+	}
+	c.behind = true
+	if err := c.steps(c.f.Gate, len(c.f.Steps)); err != nil {
 		return err
 	}
 	if len(c.f.Results) != len(c.fn.Results) || len(c.fn.ResultNames) != len(c.fn.Results) {
@@ -97,29 +105,10 @@ func (c *checker) check() error {
 			return fmt.Errorf("result %d is not of its type", k)
 		}
 	}
-	shadows := map[int]int{} // cells' slots
-	for s := range c.f.Slots {
-		if sl := &c.f.Slots[s]; sl.Place == Shadow {
-			if _, two := shadows[sl.Index]; two {
-				return fmt.Errorf("cell %d has two next values", sl.Index)
-			}
-			shadows[sl.Index] = s
-		}
-	}
-	written := map[int]bool{}
 	for _, m := range c.f.Commits {
-		if m.Cell < 0 || m.Cell >= len(c.Module.Cells) || !c.has(m.Slot) || written[m.Cell] {
+		if m.Cell < 0 || m.Cell >= len(c.Module.Cells) || !c.has(m.Slot) || c.f.Slots[c.f.Root(m.Slot)].Place == Cell ||
+			c.f.Slots[m.Slot].Type.DType != c.Module.Cells[m.Cell].Type.DType {
 			return fmt.Errorf("cell %d cannot get value %d", m.Cell, m.Slot)
-		}
-		written[m.Cell] = true
-		at, made := shadows[m.Cell]
-		if c.f.Slots[m.Slot].Type.DType != c.Module.Cells[m.Cell].Type.DType || m.Copy == made || made && c.f.Root(m.Slot) != at {
-			return fmt.Errorf("cell %d cannot get value %d", m.Cell, m.Slot)
-		}
-	}
-	for cell := range shadows {
-		if !written[cell] {
-			return fmt.Errorf("the next value of cell %d is made and not kept", cell)
 		}
 	}
 	for _, k := range c.f.Checks {
@@ -148,7 +137,7 @@ func (c *checker) slot(s int) error {
 		}
 	case Const:
 		limit = len(c.Consts) + 1
-	case Cell, Shadow:
+	case Cell:
 		if limit = len(c.Module.Cells); sl.Index >= 0 && sl.Index < limit {
 			typ.DType = c.Module.Cells[sl.Index].Type.DType
 		}
@@ -169,7 +158,7 @@ func (c *checker) written(s int) bool {
 		return false
 	}
 	place := c.f.Slots[c.f.Root(s)].Place
-	return place == Arena || place == Shadow
+	return place == Arena || place == Cell && c.behind
 }
 
 // steps checks those from one number up to another.

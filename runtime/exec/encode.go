@@ -11,7 +11,7 @@ import (
 )
 
 // magic starts the tables of a program; its number changes with the format.
-const magic = "nnc program 1\n"
+const magic = "nnc program 2\n"
 
 // Tables returns all of p but Code and Consts, and of the module its cells and the functions' signatures. Decode is the inverse.
 //
@@ -301,11 +301,11 @@ func (c *codec) fn(f *Func) {
 		c.int(&s.Index)
 	})
 	list(c, &f.Steps, c.step)
+	c.int(&f.Gate)
 	c.ints(&f.Results)
 	list(c, &f.Commits, func(m *Commit) {
 		c.int(&m.Cell)
 		c.int(&m.Slot)
-		c.flag(&m.Copy)
 	})
 	list(c, &f.Checks, func(k *Check) {
 		c.int(&k.Slot)

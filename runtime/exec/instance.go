@@ -52,11 +52,10 @@ type Instance struct {
 
 var _ runtime.Program = (*Instance)(nil)
 
-// cell is the memory of a cell: its value, and room for the next one, so that a call that fails changes nothing.
+// cell is the memory of a cell.
 type cell struct {
-	shape  []int
-	now    []byte
-	shadow []byte
+	shape []int
+	now   []byte
 }
 
 // maxBounds bounds how many bindings of symbols are kept.
@@ -132,7 +131,6 @@ func (i *Instance) reshapeCell(k int, shape []int) error {
 		return err
 	}
 	i.memory.free(c.now)
-	i.memory.free(c.shadow)
 	*c = cell{shape: shape, now: now}
 	return nil
 }
@@ -212,7 +210,6 @@ func (i *Instance) MapCell(name string, memory []byte) error {
 		return fmt.Errorf("cell %s, which is %v, needs %d bytes that are aligned to 64; it was given %d", name, typ, n, len(memory))
 	}
 	i.memory.free(i.cells[k].now)
-	i.memory.free(i.cells[k].shadow)
 	i.cells[k] = cell{shape: shape, now: memory}
 	return nil
 }
@@ -278,7 +275,7 @@ func (i *Instance) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, er
 	defer func() { <-i.calls }()
 	err := errExclusive
 	var results []*tensor.Tensor
-	if len(i.program.Funcs[k].Commits) == 0 {
+	if f := &i.program.Funcs[k]; len(f.Commits) == 0 && f.Gate == len(f.Steps) {
 		i.lock.RLock()
 		results, err = i.call(k, args, false)
 		i.lock.RUnlock()
@@ -337,12 +334,16 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 	if f.team, err = i.team.enter(exclusive); err != nil {
 		return nil, err
 	}
-	err = f.runAll(0, len(b.runs))
-	f.team.leave()
-	goruntime.KeepAlive(in)
-	goruntime.KeepAlive(i)
-	if err != nil {
+	defer f.team.leave()
+	defer goruntime.KeepAlive(in)
+	defer goruntime.KeepAlive(i)
+	if err := f.runAll(0, b.gate); err != nil {
 		return nil, err
+	}
+	for _, c := range b.fn.Checks {
+		if f.bytes[c.Slot][0] == 0 {
+			return nil, &notFinite{c.What}
+		}
 	}
 	results := make([]*tensor.Tensor, len(b.fn.Results))
 	for n, r := range b.fn.Results {
@@ -350,19 +351,19 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 			return nil, err
 		}
 	}
-	for _, c := range b.fn.Checks {
-		if f.bytes[c.Slot][0] == 0 {
-			return nil, &notFinite{c.What}
-		}
+	next, err := i.reshaped(b)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.runAll(b.gate, len(b.runs)); err != nil {
+		panic("BUG: exec: behind the gate: " + err.Error())
+	}
+	for n, c := range next {
+		i.memory.free(i.cells[n].now)
+		i.cells[n] = c
 	}
 	for _, c := range b.fn.Commits {
-		if c.Copy {
-			copy(i.cells[c.Cell].shadow, f.bytes[c.Slot])
-		}
-	}
-	for _, c := range b.fn.Commits {
-		cl := &i.cells[c.Cell]
-		cl.now, cl.shadow = cl.shadow, cl.now
+		copy(i.cells[c.Cell].now, f.bytes[c.Slot])
 	}
 	return results, nil
 }
@@ -422,7 +423,7 @@ func paramName(f *ir.Func, i int) string {
 	return fmt.Sprint(i + 1)
 }
 
-// prepare makes sure that there is room for what a call writes in cells.
+// prepare makes sure that the cells that a call reads, or writes in place, have the shapes that it needs.
 func (i *Instance) prepare(b *bound, exclusive bool) error {
 	for s := range b.fn.Slots {
 		sl := &b.fn.Slots[s]
@@ -442,21 +443,24 @@ func (i *Instance) prepare(b *bound, exclusive bool) error {
 			return fmt.Errorf("cell %s holds %v, where the call needs %v", i.program.Module.Cells[sl.Index].Name, c.shape, b.shapes[s])
 		}
 	}
-	for _, cm := range b.fn.Commits {
-		c := &i.cells[cm.Cell]
-		if c.now == nil || !slices.Equal(c.shape, b.shapes[cm.Slot]) {
-			if err := i.reshapeCell(cm.Cell, slices.Clone(b.shapes[cm.Slot])); err != nil {
-				return err
-			}
-		}
-		if c.shadow == nil {
-			var err error
-			if c.shadow, err = i.memory.alloc(len(c.now)); err != nil {
-				return err
-			}
-		}
-	}
 	return nil
+}
+
+// reshaped returns memory for the cells that get values of another shape.
+func (i *Instance) reshaped(b *bound) (map[int]cell, error) {
+	next := map[int]cell{}
+	for _, m := range b.fn.Commits {
+		shape := b.shapes[m.Slot]
+		if c := &i.cells[m.Cell]; c.now != nil && slices.Equal(c.shape, shape) {
+			continue
+		}
+		now, err := i.memory.alloc(product(shape) * ElemSize(i.program.Module.Cells[m.Cell].Type.DType))
+		if err != nil {
+			return nil, err
+		}
+		next[m.Cell] = cell{slices.Clone(shape), now}
+	}
+	return next, nil
 }
 
 // takeArena returns memory of at least n bytes that the call has to itself, and what observes the call.
@@ -510,9 +514,8 @@ func (f *frame) memory(s int, args []*tensor.Tensor) ([]byte, error) {
 		return f.consts[sl.Index:][:n], nil
 	case Cell:
 		return f.cells[sl.Index].now[:n], nil
-	default:
-		return f.cells[sl.Index].shadow[:n], nil
 	}
+	panic("BUG: exec: a value without a place")
 }
 
 // runAll runs the steps from one number up to another.

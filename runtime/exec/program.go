@@ -73,12 +73,11 @@ type Place uint8
 
 // The places.
 const (
-	Arena  Place = iota
-	Param        // a tensor of the caller
-	Const        // the program's constants
-	Cell         // a cell, which the call does not change
-	Shadow       // where a cell's next value is made
-	Alias        // another value
+	Arena Place = iota
+	Param       // a tensor of the caller
+	Const       // the program's constants
+	Cell        // a cell, which steps from the gate on may change
+	Alias       // another value
 	places
 )
 
@@ -115,12 +114,8 @@ const (
 	Rounds = "R" // of partial results that are merged
 )
 
-// Commit gives a cell its next value.
-type Commit struct {
-	Cell int
-	Slot int
-	Copy bool // the value lives elsewhere and is copied to the shadow first
-}
+// Commit gives a cell its next value: a slot's, which is copied behind the gate.
+type Commit struct{ Cell, Slot int }
 
 // Check is a slot, the result of a launch, that tells whether something is finite.
 type Check struct {
@@ -128,10 +123,12 @@ type Check struct {
 	What string
 }
 
-// Func is a compiled function.
+// Func is a compiled function. A call runs the steps up to the gate, evaluates the checks and copies the results; then nothing can fail any
+// more, and it runs the other steps, which may write cells in place, and commits.
 type Func struct {
 	Slots   []Slot
 	Steps   []Step
+	Gate    int // the first step behind the gate
 	Results []int
 	Commits []Commit
 	Checks  []Check

@@ -1,0 +1,285 @@
+package native
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/exec"
+)
+
+// inPlace returns the names of the cells that each step behind the gate of a function writes.
+func inPlace(p *exec.Program, fn string) [][]string {
+	var all [][]string
+	for k, f := range p.Module.Funcs {
+		if f.Name != fn {
+			continue
+		}
+		c := &p.Funcs[k]
+		for _, st := range c.Steps[c.Gate:] {
+			var cells []string
+			for _, z := range st.Launch.Results {
+				if c.Slots[z].Place == exec.Cell {
+					cells = append(cells, p.Module.Cells[c.Slots[z].Index].Name)
+				}
+			}
+			all = append(all, cells)
+		}
+	}
+	return all
+}
+
+func TestOptimizersUpdateInPlaceInOnePass(t *testing.T) {
+	p, _ := stored(t, parse(t, "digits.ir"))
+	var want [][]string
+	for _, name := range []string{"conv2d.kernel", "conv2d.bias", "conv2d_1.kernel", "conv2d_1.bias", "dense.kernel", "dense.bias", "dense_1.kernel", "dense_1.bias"} {
+		want = append(want, []string{"adam." + name + ".m", "adam." + name + ".v", name})
+	}
+	got := inPlace(p, "train.step")
+	if !slices.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("updates in place are %v, want %v", got, want)
+	}
+	var first []string // what init draws goes to the cells as well
+	for _, cells := range inPlace(p, "init") {
+		first = append(first, cells...)
+	}
+	if len(first) != len(p.Module.Cells) {
+		t.Errorf("init writes in place %v", first)
+	}
+	m, err := p.Memory("train.step", map[string]int{"B": 32})
+	if err != nil {
+		t.Fatal(err)
+	}
+	params := 0
+	for _, c := range p.Module.Cells {
+		n := 4
+		for _, d := range c.Type.Shape {
+			n *= d.MustConst()
+		}
+		params += n
+	}
+	if m.Cells != params {
+		t.Errorf("cells take %d bytes, want %d: one value each", m.Cells, params)
+	}
+}
+
+// updateModule has functions that write cells in ways that are easy to get wrong in place.
+const updateModule = `
+cell @w: f32[40, 3] param
+cell @m: f32[40, 3] slot
+cell @e: f32[40, 3] slot
+cell @u: f32[3, 40] param
+cell @s: f32[] slot
+cell @a: f32[7] param
+cell @b: f32[7] param
+
+func @init(%seed: i32[]) -> () {
+  %0: f32[40, 3] = map [i<40, j<3] to_f32(i)
+  write @w, %0
+  %1: f32[3, 40] = map [i<3, j<40] to_f32(j)
+  write @u, %1
+  %2: f32[7] = map [i<7] to_f32(i)
+  write @a, %2
+  write @b, %2
+  return
+}
+
+func @momentum(%g: f32[40, 3]) -> (loss: f32[]) finite {
+  %0: f32[40, 3] = read @w
+  %1: f32[40, 3] = read @m
+  %2: f32[40, 3] = read @e
+  %3: f32[40, 3] = map [i<40, j<3] sqrt(add(1.0, square(%g[i, j])))
+  %4: f32[40, 3] = map [i<40, j<3] add(mul(0.9, %1[i, j]), %3[i, j])
+  %5: f32[40, 3] = map [i<40, j<3] sub(%0[i, j], mul(0.1, add(%4[i, j], %3[i, j])))
+  %6: f32[40, 3] = map [i<40, j<3] add(mul(0.99, %2[i, j]), mul(0.01, %5[i, j]))
+  write @m, %4
+  write @w, %5
+  write @e, %6
+  %7: f32[] = sum [| i<40, j<3] mul(%0[i, j], %g[i, j])
+  return %7
+}
+
+func @clipped(%g: f32[40, 3]) -> (loss: f32[], f32[40, 3]) finite {
+  %0: f32[40, 3] = read @w
+  %1: f32[] = sum [| i<40, j<3] square(%g[i, j])
+  %2: f32[] = map [] div(1.0, add(1.0, sqrt(%1[])))
+  %3: f32[40, 3] = map [i<40, j<3] sub(%0[i, j], mul(%2[], %g[i, j]))
+  write @w, %3
+  %4: f32[] = read @s
+  %5: f32[] = map [] add(%4[], %1[])
+  write @s, %5
+  return %1, %0
+}
+
+func @transposed(%g: f32[40, 3]) -> () finite {
+  %0: f32[40, 3] = read @w
+  %1: f32[3, 40] = read @u
+  %2: f32[40, 3] = map [i<40, j<3] add(%0[i, j], %1[j, i])
+  %3: f32[3, 40] = map [i<3, j<40] add(%1[i, j], %0[j, i])
+  write @w, %2
+  write @u, %3
+  return
+}
+
+func @crossed(%x: f32[7]) -> () {
+  %0: f32[7] = read @a
+  %1: f32[7] = read @b
+  %2: f32[7] = map [i<7] add(%0[i], %x[6-i])
+  %3: f32[7] = map [i<7] add(%0[6-i], %x[i])
+  write @a, %3
+  write @b, %2
+  %4: f32[7] = map [i<7] add(%1[i], 1.0)
+  write @a, %4
+  return
+}
+
+func @rotated(%x: f32[7]) -> (f32[7]) {
+  %0: f32[7] = read @a
+  %1: f32[7] = map [i<7] mul(0.5, %0[6-i])
+  write @a, %1
+  %2: f32[7] = read @b
+  %3: f32[7] = map [i<7] add(%2[i], %x[i])
+  write @b, %3
+  return %3
+}
+
+func @product(%x: f32[7, 5]) -> () {
+  %0: f32[7] = sum [i<7 | k<5] mul(%x[i, k], %x[i, k])
+  write @a, %0
+  return
+}
+`
+
+func TestUpdatesInPlace(t *testing.T) {
+	m := parse(t, updateModule)
+	p, q := compileBoth(t, m)
+	program, _ := stored(t, m)
+	for fn, want := range map[string][][]string{
+		"momentum":   {{"m", "w", "e"}},
+		"clipped":    {{"w"}, {"s"}},
+		"transposed": {{"w"}}, // u is computed before w changes, and copied after
+		"rotated":    nil,
+		"product":    {{"a"}},
+		"init":       {{"w"}, {"u"}, {"a", "b"}},
+	} {
+		if got := inPlace(program, fn); !slices.EqualFunc(got, want, slices.Equal) {
+			t.Errorf("%s updates in place %v, want %v", fn, got, want)
+		}
+	}
+	mustCall(t, p, "init", tensor.FromI32([]int32{1}))
+	mustCall(t, q, "init", tensor.FromI32([]int32{1}))
+	for step := range uint32(3) {
+		for _, fn := range []string{"momentum", "clipped", "transposed", "crossed", "rotated", "product", "momentum"} {
+			shape := []int{40, 3}
+			switch fn {
+			case "crossed", "rotated":
+				shape = []int{7}
+			case "product":
+				shape = []int{7, 5}
+			}
+			x := random(step, tensor.F32, -1, 1, shape...)
+			got, want := mustCall(t, p, fn, x), mustCall(t, q, fn, x)
+			for k := range want {
+				if d := differ(got[k], want[k], 1e-5); d != "" {
+					t.Errorf("step %d, %s, result %d: %s", step, fn, k, d)
+				}
+			}
+			for _, c := range m.Cells {
+				got, err := p.Cell(c.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				want, err := q.Cell(c.Name)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if d := differ(got, want, 1e-5); d != "" {
+					t.Fatalf("step %d, after %s, cell %s: %s", step, fn, c.Name, d)
+				}
+			}
+		}
+	}
+}
+
+// TestOverflowLeavesCellsAlone has gradients that are finite, of which one update is not.
+func TestOverflowLeavesCellsAlone(t *testing.T) {
+	p, _ := compileBoth(t, parse(t, updateModule))
+	mustCall(t, p, "init", tensor.FromI32([]int32{1}))
+	mustCall(t, p, "momentum", random(1, tensor.F32, -1, 1, 40, 3))
+	cells := func() []*tensor.Tensor {
+		var all []*tensor.Tensor
+		for _, c := range p.Module().Cells {
+			x, err := p.Cell(c.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, x)
+		}
+		return all
+	}
+	before := cells()
+	for _, at := range []int{0, 57, 119} {
+		g := random(2, tensor.F32, -1, 1, 40, 3)
+		g.F32[at] = 1e25 // its square overflows, the loss does not
+		_, err := p.Call("momentum", g)
+		if e := (*runtime.NonFiniteError)(nil); !errors.As(err, &e) || e.Op != "square" {
+			t.Errorf("element %d: got %v, want a square to be blamed", at, err)
+		}
+		for k, x := range cells() {
+			if d := differ(x, before[k], 0); d != "" {
+				t.Errorf("element %d: %s changed: %s", at, p.Module().Cells[k].Name, d)
+			}
+		}
+	}
+	g := random(2, tensor.F32, -1, 1, 40, 3)
+	g.F32[3] = float32(math.Inf(1))
+	if _, err := p.Call("momentum", g); err == nil {
+		t.Error("no error for an infinite gradient")
+	}
+}
+
+func TestWritesInScans(t *testing.T) {
+	m := parse(t, `
+cell @s: f32[B, 2] stream
+cell @n: i32[] slot
+
+func @f(%x: f32[5, B, 2], %y: f32[B, 2]) -> (f32[B, 2], f32[5, B, 2], f32[B, 2], i32[]) {
+  %0: f32[B, 2], %1: f32[5, B, 2] = scan i<5 carried 1 slices 1 axis 0 (%y, %x) {
+    (%i: i32[], %c: f32[B, 2], %x: f32[B, 2]) -> (c: f32[B, 2], y: f32[B, 2]) {
+      %0: f32[B, 2] = read @s
+      %1: f32[B, 2] = map [b<B, j<2] add(mul(0.5, %0[b, j]), %x[b, j])
+      write @s, %1
+      %2: f32[B, 2] = read @s
+      %3: f32[B, 2] = map [b<B, j<2] add(%c[b, j], mul(%0[b, j], %2[b, j]))
+      %4: i32[] = read @n
+      %5: i32[] = map [] add(%4[], %i[])
+      write @n, %5
+      return %3, %0
+    }
+  }
+  %2: f32[B, 2] = read @s
+  %3: i32[] = read @n
+  return %0, %1, %2, %3
+}
+`)
+	p, q := compileBoth(t, m)
+	for step := range uint32(3) {
+		args := []*tensor.Tensor{random(step, tensor.F32, -1, 1, 5, 3, 2), random(step+9, tensor.F32, -1, 1, 3, 2)}
+		got, want := mustCall(t, p, "f", args...), mustCall(t, q, "f", args...)
+		for k := range want {
+			if d := differ(got[k], want[k], 1e-6); d != "" {
+				t.Errorf("step %d, result %d: %s", step, k, d)
+			}
+		}
+		for _, c := range []string{"s", "n"} {
+			got, _ := p.Cell(c)
+			want, _ := q.Cell(c)
+			if d := differ(got, want, 1e-6); d != "" {
+				t.Errorf("step %d, cell %s: %s", step, c, d)
+			}
+		}
+	}
+}
