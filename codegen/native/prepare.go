@@ -21,15 +21,6 @@ type prepared struct {
 	temporary bool
 }
 
-// types returns the types of a step's operands.
-func (s *prepared) types(all []ir.Type) []ir.Type {
-	t := make([]ir.Type, len(s.args))
-	for i, a := range s.args {
-		t[i] = all[a]
-	}
-	return t
-}
-
 // assumed is the size that a symbol is taken to have where sizes are weighed against each other.
 const assumed = 32
 
