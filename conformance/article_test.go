@@ -25,9 +25,10 @@ var articleCases = []string{
 // descent, as programs of the language compute them.
 func TestArticle(t *testing.T) {
 	all := readTensors(t, "article")
-	onEach(t, func(t *testing.T, s setting) {
+	onEachAlone(t, func(t *testing.T, s setting) {
 		for _, name := range articleCases {
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				g := goldens{map[string]*tensor.Tensor{}, name + "/"}
 				for k, v := range all {
 					if rest, ok := strings.CutPrefix(k, name+"/"); ok {

@@ -41,6 +41,7 @@ func TestExamples(t *testing.T) {
 				}
 				for _, s := range settings(precision) {
 					t.Run(s.String(), func(t *testing.T) {
+						t.Parallel()
 						got := exercise(t, file, s)
 						if len(got) != len(want) {
 							t.Fatalf("%d values, not %d", len(got), len(want))

@@ -73,6 +73,19 @@ func onEach(t *testing.T, test func(t *testing.T, s setting)) {
 	}
 }
 
+// onEachAlone is onEach for tests of many small programs: they run side by side, each on one thread.
+func onEachAlone(t *testing.T, test func(t *testing.T, s setting)) {
+	for _, b := range backends {
+		for _, p := range precisions {
+			if !computes(b, p) {
+				continue
+			}
+			s := setting{backend: b, precision: p, threads: 1}
+			t.Run(s.String(), func(t *testing.T) { test(t, s) })
+		}
+	}
+}
+
 // optionalPasses lists the passes that can be switched off.
 func optionalPasses() []string {
 	var names []string

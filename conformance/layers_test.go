@@ -10,6 +10,7 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/nnc-lang/nnc/codegen"
@@ -83,9 +84,15 @@ func libraryCases(t *testing.T) []*libraryCase {
 func TestLibrary(t *testing.T) {
 	cases := libraryCases(t)
 	known := libraryRows(t)
-	onEach(t, func(t *testing.T, s setting) {
-		passed := 0
+	onEachAlone(t, func(t *testing.T, s setting) {
+		var passed atomic.Int32
 		var missing []string
+		t.Cleanup(func() { // the cases have ended
+			t.Logf("%d of %d cases pass", passed.Load(), len(cases))
+			for _, name := range missing {
+				t.Logf("not yet: %s: %s", name, notYet[name])
+			}
+		})
 		for _, c := range cases {
 			row, ok := known[c.Name]
 			if !ok {
@@ -98,13 +105,13 @@ func TestLibrary(t *testing.T) {
 			if notYet[c.Name] != "" {
 				t.Errorf("%s has a row and is among notYet", c.Name)
 			}
-			if t.Run(c.Name, func(t *testing.T) { runLibraryCase(t, s, withoutNumbers(c), row) }) {
-				passed++
-			}
-		}
-		t.Logf("%d of %d cases pass", passed, len(cases))
-		for _, name := range missing {
-			t.Logf("not yet: %s: %s", name, notYet[name])
+			t.Run(c.Name, func(t *testing.T) {
+				t.Parallel()
+				runLibraryCase(t, s, withoutNumbers(c), row)
+				if !t.Failed() {
+					passed.Add(1)
+				}
+			})
 		}
 	})
 	for name := range notYet {
@@ -134,10 +141,13 @@ func TestLibraryWithoutPasses(t *testing.T) {
 	known := libraryRows(t)
 	cases := libraryCases(t)
 	for _, pass := range optionalPasses() {
-		s := setting{backend: backends[0], precision: tensor.F64, disable: []string{pass}}
+		s := setting{backend: backends[0], precision: tensor.F64, disable: []string{pass}, threads: 1}
 		t.Run(s.String(), func(t *testing.T) {
 			for _, c := range cases {
-				t.Run(c.Name, func(t *testing.T) { runLibraryCase(t, s, withoutNumbers(c), known[c.Name]) })
+				t.Run(c.Name, func(t *testing.T) {
+					t.Parallel()
+					runLibraryCase(t, s, withoutNumbers(c), known[c.Name])
+				})
 			}
 		})
 	}
