@@ -312,6 +312,10 @@ func literalsFit(t *syntax.Type, a *array) bool {
 }
 
 func typeAccepts(t *syntax.Type, v value) bool {
+	if choices := choicesOf(t); choices != nil {
+		given, ok := v.(text)
+		return ok && slices.Contains(choices, string(given))
+	}
 	if t == nil || t.Name == nil {
 		return true
 	}
@@ -555,6 +559,20 @@ func (f *frame) relateParams(d *diag.Diagnostic, params []*syntax.Param) {
 func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string) (value, bool) {
 	v := a.value
 	if isPoison(v) {
+		return poison{}, false
+	}
+	if choices := choicesOf(p.Type); choices != nil {
+		given, ok := v.(text)
+		switch {
+		case !ok:
+			d := f.errorf(a.node.Span(), diag.TypeMismatch, "`%s` of %s must be a text in quotes, not %s", p.Name.Name, what, describe(v))
+			d.Fix = "it can be " + orNames(choices)
+			f.relate(d, p.Span(), "it is declared here")
+		case !slices.Contains(choices, string(given)):
+			f.relate(f.noChoice(a.node.Span(), "`"+p.Name.Name+"` of "+what, string(given), choices), p.Span(), "it is declared here")
+		default:
+			return v, true
+		}
 		return poison{}, false
 	}
 	if p.Type == nil || p.Type.Name == nil {

@@ -252,6 +252,16 @@ func (e *elaborator) setOptions(tree *syntax.File, into *scope) {
 		if o.Value != nil {
 			v = f.eval(o.Value)
 		}
+		if choices := choicesOf(o.Type); choices != nil && v != nil && !isPoison(v) {
+			if t, ok := v.(text); !ok || !slices.Contains(choices, string(t)) {
+				given := string(t)
+				if !ok {
+					given = o.Value.Span().Text()
+				}
+				f.noChoice(o.Value.Span(), "the option "+name, given, choices)
+				v = poison{}
+			}
+		}
 		kind := optionKind(o, v)
 		if given, ok := e.options.Set[name]; ok && into == e.globals {
 			v = e.parseOption(o, kind, given)
@@ -295,7 +305,10 @@ func (e *elaborator) setOptions(tree *syntax.File, into *scope) {
 
 // optionKind is an option's type: declared, or that of its literal.
 func optionKind(o *syntax.Option, v value) string {
-	if o.Type != nil && o.Type.Name != nil {
+	switch {
+	case choicesOf(o.Type) != nil:
+		return "string"
+	case o.Type != nil && o.Type.Name != nil:
 		return o.Type.Name.Name
 	}
 	switch v.(type) {
@@ -317,6 +330,11 @@ func (e *elaborator) parseOption(o *syntax.Option, kind, given string) value {
 	wrong := func() value {
 		d := e.report(place, diag.Span{}, diag.InvalidValue, fmt.Sprintf("the option %s is %s, and %q is not", o.Name.Name, optionNoun(kind), given))
 		e.relate(d, o.Span(), "the option is declared here")
+		return poison{}
+	}
+	if choices := choicesOf(o.Type); choices != nil && !slices.Contains(choices, given) {
+		f := &frame{elaborator: e}
+		e.relate(f.noChoice(place, "the option "+o.Name.Name, given, choices), o.Span(), "the option is declared here")
 		return poison{}
 	}
 	if kind == "string" {

@@ -169,18 +169,36 @@ func (s *settings) text(name, fallback string, choices ...string) string {
 		return fallback
 	}
 	if len(choices) > 0 && !slices.Contains(choices, string(t)) {
-		d := s.f.errorf(g.node.Span(), diag.InvalidValue, "`%s` cannot be %q", name, string(t))
-		if near := diag.DidYouMean(string(t), choices); near != "" {
-			d.Fix = "did you mean \"" + near + "\"?"
-		} else {
-			d.Fix = "it can be " + orNames(choices)
-		}
+		s.f.noChoice(g.node.Span(), "`"+name+"`", string(t), choices)
 		return fallback
 	}
 	return string(t)
 }
 
+// noChoice reports a text that is none of those that may stand at its place.
+func (f *frame) noChoice(at diag.Span, what, given string, choices []string) *diag.Diagnostic {
+	d := f.errorf(at, diag.InvalidValue, "%s cannot be %q", what, given)
+	if near := diag.DidYouMean(given, choices); near != "" {
+		d.Fix = "did you mean \"" + near + "\"?"
+	} else {
+		d.Fix = "it can be " + orNames(choices)
+	}
+	return d
+}
+
 func orNames(names []string) string { return "\"" + strings.Join(names, "\" or \"") + "\"" }
+
+// choicesOf lists the texts that a type of choices names; nil for other types.
+func choicesOf(t *syntax.Type) []string {
+	if t == nil {
+		return nil
+	}
+	var choices []string
+	for _, c := range t.Choices {
+		choices = append(choices, c.Value)
+	}
+	return choices
+}
 
 // numbers reads a list of numbers.
 func (s *settings) numbers(name string) ([]float64, bool) {

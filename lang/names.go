@@ -2,6 +2,7 @@ package lang
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -183,6 +184,9 @@ func overloadOf(fn *syntax.Fn) string {
 	var b strings.Builder
 	for _, p := range fn.Params {
 		b.WriteByte('(')
+		for _, choice := range choicesOf(p.Type) {
+			b.WriteString(strconv.Quote(choice))
+		}
 		if p.Type != nil && p.Type.Name != nil {
 			b.WriteString(p.Type.Name.Name)
 			if p.Type.Field != nil {

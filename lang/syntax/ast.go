@@ -155,6 +155,7 @@ type Param struct {
 //	int  bool  string  fn  layer                 Name
 //	Photos.label                                 Field of a data declaration: Name = "Photos", Field = "label"
 //	(h: f32[n], c: f32[n])  (f32, i32[2])        Tuple
+//	"valid" | "same"                             Choices
 type Type struct {
 	At
 	Name     *Ident
@@ -163,6 +164,7 @@ type Type struct {
 	Dims     []Dim
 	Tuple    []TupleType // HasTuple tells it from a plain type
 	HasTuple bool
+	Choices  []*String // the texts that a parameter or an option may be; nil for other types
 }
 
 // TupleType is one element of a tuple type; Name may be nil.

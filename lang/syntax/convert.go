@@ -146,6 +146,12 @@ func (p *parser) typ(r *typeRule) *Type {
 		}
 		return t
 	}
+	for _, c := range r.Choices {
+		t.Choices = append(t.Choices, p.string(c.Token))
+	}
+	if t.Choices != nil {
+		return t
+	}
 	t.Name = p.ident(r.Name)
 	if r.Field != nil {
 		t.Field = p.ident(r.Field.Token)

@@ -49,6 +49,7 @@ var productions = map[string]string{
 	"<name>": "a name", "<string>": "a string between `\"` and `\"`", "Expr": "an expression", "Body": "`{`", "NameRule": "a name",
 	"NamesRule": "a name", "BindingRule": "a name", "CellItemRule": "a name", "TypeRule": "a type", "ParameterRule": "a parameter",
 	"ParameterList": "`(` and the parameters", "WordRule": "a name", "DimRule": "a dimension", "TupleTypeRule": "a type", "GroupRule": "`over`",
+	"ChoiceRule": "a string between `\"` and `\"`",
 }
 
 // translate turns participle's error into a diagnostic in the words of the language.

@@ -104,7 +104,13 @@ type typeRule struct {
 	Name  lexer.Token `parser:"( @(Name | 'fn':Keyword | 'layer':Keyword)"`
 	Field *wordRule   `parser:"  ('.' @@)?"`
 	Shape *shapeRule  `parser:"  @@?"`
-	Tuple *tupleRule  `parser:"| @@ )"`
+	Tuple *tupleRule  `parser:"| @@"`
+
+	Choices []*choiceRule `parser:"| @@ ('|' @@)* )"`
+}
+
+type choiceRule struct {
+	Token lexer.Token `parser:"@String"`
 }
 
 type tupleRule struct {

@@ -106,7 +106,7 @@ func lex(file *diag.File, list *diag.List) *tokens {
 // puncts are the operators and brackets, longest first.
 var puncts = []string{
 	"...", "|>", "<-", "=>", "->", "==", "!=", "<=", ">=",
-	"(", ")", "[", "]", "{", "}", ",", ":", ".", "=", "<", ">", "+", "-", "*", "/", "%", "@", "^",
+	"(", ")", "[", "]", "{", "}", ",", ":", ".", "=", "<", ">", "+", "-", "*", "/", "%", "@", "^", "|",
 }
 
 func (s *scanner) step() {
