@@ -86,6 +86,24 @@ func onEachAlone(t *testing.T, test func(t *testing.T, s setting)) {
 	}
 }
 
+// counts say how many of the goldens agree, for TestMain to print.
+var counts struct {
+	sync.Mutex
+	lines []string
+}
+
+func count(what string, passed, all int) {
+	counts.Lock()
+	defer counts.Unlock()
+	counts.lines = append(counts.lines, fmt.Sprintf("goldens: %d of %d %s agree", passed, all, what))
+}
+
+func printCounts() {
+	for _, line := range counts.lines {
+		fmt.Println(line)
+	}
+}
+
 // optionalPasses lists the passes that can be switched off.
 func optionalPasses() []string {
 	var names []string

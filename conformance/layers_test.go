@@ -88,7 +88,7 @@ func TestLibrary(t *testing.T) {
 		var passed atomic.Int32
 		var missing []string
 		t.Cleanup(func() { // the cases have ended
-			t.Logf("%d of %d cases pass", passed.Load(), len(cases))
+			count("layer cases of "+s.String(), int(passed.Load()), len(cases))
 			for _, name := range missing {
 				t.Logf("not yet: %s: %s", name, notYet[name])
 			}

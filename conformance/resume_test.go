@@ -67,6 +67,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
+	printCounts()
 	if built.folder != "" {
 		os.RemoveAll(built.folder)
 	}

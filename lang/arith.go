@@ -23,8 +23,8 @@ var binaryOps = map[string]struct {
 
 func (f *frame) binary(n *syntax.Binary) value {
 	f.enter(n)
-	x := f.eval(n.X)
-	y := f.eval(n.Y)
+	x := f.evalBeside(n.X, f.peek(n.Y))
+	y := f.evalBeside(n.Y, x)
 	f.enter(n)
 	if isPoison(x, y) {
 		return poison{}

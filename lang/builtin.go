@@ -481,7 +481,17 @@ func gradient(f *frame, site *callSite) value {
 	lead := f.leadOf(x)
 	loss := f.total(e)
 	if f.usesBatch(e) && len(lead) == 0 && !f.oneExample() {
-		return f.unsupported(site.node, "gradients of each example with respect to a parameter")
+		if copies := f.spreadOf(v); copies != nil {
+			v, lead = copies, []*axis{f.batch}
+			return f.arrayOf(f.b.Grad(loss, v)[0], lead).named("", diag.Span{})
+		}
+		if f.inst != nil && f.inst.role == trains && f.spread == nil {
+			f.elaborator.wantsSpread = true
+			return poison{}
+		}
+		d := f.errorf(site.at, diag.NotSupported, "the gradient of each example's value with respect to a parameter can be taken in a train, not here")
+		d.Fix = "take the gradient of its mean, as in grad(mean[batch] …, w), or move it into the train"
+		return poison{}
 	}
 	return f.arrayOf(f.b.Grad(loss, v)[0], lead).named("", diag.Span{})
 }

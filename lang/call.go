@@ -210,6 +210,9 @@ func (f *frame) callOverloads(site *callSite, o *overloads) value {
 		best = max(best, fn.literals())
 	}
 	fits = slices.DeleteFunc(fits, func(fn *fnValue) bool { return fn.literals() < best })
+	if len(fits) > 1 { // a number is an f32 where nothing says otherwise
+		fits = slices.DeleteFunc(fits, func(fn *fnValue) bool { return !fn.floats(site) })
+	}
 	if len(fits) == 1 {
 		return f.callFn(site, fits[0])
 	}
@@ -271,6 +274,19 @@ func (fn *fnValue) accepts(site *callSite) bool {
 			given = given || a.name != nil && a.name.Name == p.Name.Name
 		}
 		if !given && p.Default == nil {
+			return false
+		}
+	}
+	return true
+}
+
+// floats reports whether all numbers among the arguments by position are for parameters that are f32.
+func (fn *fnValue) floats(site *callSite) bool {
+	for i, a := range site.args {
+		if _, ok := a.value.(number); !ok || a.name != nil {
+			continue
+		}
+		if t := fn.decl.Params[i].Type; t != nil && t.Name != nil && t.Name.Name == "i32" {
 			return false
 		}
 	}
@@ -428,7 +444,7 @@ func (f *frame) callFn(site *callSite, fn *fnValue) value {
 		return poison{}
 	}
 	inner := f.with(s)
-	inner.inst, inner.layer = nil, f.path()
+	inner.inst, inner.layer, inner.steady = nil, f.path(), steady{}
 	var want *expect
 	if fn.decl.Result != nil {
 		errors := len(f.diags.All)

@@ -79,7 +79,7 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 	}
 	e := &elaborator{
 		options: options, diags: list, module: ir.NewModule(), number: map[*ir.Value]int{}, owner: map[*ir.Value]*ir.Builder{},
-		universe: newUniverse(), namespaces: map[string]*namespace{}, imported: map[*scope]string{}, metricAt: map[syntax.Node]*instance{},
+		universe: newUniverse(), namespaces: map[string]*namespace{}, imported: map[*scope]string{}, metricAt: map[syntax.Node]*instance{}, streams: map[*ir.Cell]func(*function){},
 	}
 	e.plan = &plan.Program{File: src.Name, Module: e.module, Init: "init"}
 	e.std = newScope(e.universe)
@@ -372,6 +372,35 @@ func optionNoun(kind string) string {
 	return "a " + kind
 }
 
+// planRows finds the largest batch of the program's trains: streams have so many rows. Mistakes are left to the trains.
+func (e *elaborator) planRows(tree *syntax.File) {
+	quiet := *e
+	quiet.diags = &diag.List{}
+	f := &frame{elaborator: &quiet, function: e.init, scope: newScope(e.globals)}
+	for _, d := range tree.Decls {
+		t, ok := d.(*syntax.Train)
+		if !ok {
+			continue
+		}
+		rows := 1
+		if len(t.On) > 0 {
+			if b := e.globals.lookup(t.On[0].Name); b != nil {
+				if d, ok := f.resolve(b, t.On[0].Span(), t.On[0].Name).(*dataset); ok {
+					rows = d.plan.Batch
+				}
+			}
+		}
+		for _, s := range t.Body.Stmts {
+			if c, ok := s.(*syntax.Clause); ok && c.Name.Name == "batch" {
+				if n, ok := f.constInt(c.Value); ok {
+					rows = n
+				}
+			}
+		}
+		e.rows = max(e.rows, rows)
+	}
+}
+
 // elaborate builds the functions of a program: each model's, each train's, each test's.
 func (e *elaborator) elaborate(tree *syntax.File) {
 	f := &frame{elaborator: e, function: e.init, scope: e.globals}
@@ -385,6 +414,7 @@ func (e *elaborator) elaborate(tree *syntax.File) {
 			}
 		}
 	}
+	e.planRows(tree)
 	for _, m := range e.models {
 		e.elaborateModel(m)
 	}

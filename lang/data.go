@@ -68,6 +68,39 @@ func (d *dataset) count(name string) (int, bool) {
 	return n, n > 0
 }
 
+// marks lists the words that a field of words has at its ends: "start" and "end".
+func (d *dataset) marks(name string) []string {
+	var marks []string
+	for _, mark := range []string{"start", "end"} {
+		if d.markWord(name, mark) != "" {
+			marks = append(marks, mark)
+		}
+	}
+	return marks
+}
+
+// mark is the id of the word that a field of words has at its start or end; negative if only the data can tell. ok is false if there is
+// no such word.
+func (d *dataset) mark(name, mark string) (id int, ok bool) {
+	word := d.markWord(name, mark)
+	return slices.Index(d.raw(name).Labels, word), word != ""
+}
+
+func (d *dataset) markWord(name, mark string) string {
+	if d.plan.Source.CSV == nil {
+		return ""
+	}
+	for _, c := range d.plan.Source.CSV.Columns {
+		switch {
+		case c.Field == name && mark == "start":
+			return c.Start
+		case c.Field == name && mark == "end":
+			return c.End
+		}
+	}
+	return ""
+}
+
 // settings are the clauses of a block, or the named arguments of a source, by name.
 type settings struct {
 	f     *frame

@@ -32,14 +32,17 @@ type elaborator struct {
 	number map[*ir.Value]int
 	owner  map[*ir.Value]*ir.Builder // of the function that a value belongs to
 
-	init      *function // gives cells their first values
-	reset     *function // starts streams and metrics anew; nil if there are none
-	metricAt  map[syntax.Node]*instance
-	rows      int // of a stream: the planned batch
-	instances []*instance
-	models    []*modelValue
-	datasets  []*dataset
-	depth     int // of nested calls
+	init     *function // gives cells their first values
+	reset    *function // starts streams and metrics anew; nil if there are none
+	metricAt map[syntax.Node]*instance
+
+	wantsSpread bool                         // a train asks for gradients of examples with respect to parameters
+	rows        int                          // of a stream: the largest planned batch of the program's trains
+	streams     map[*ir.Cell]func(*function) // give a stream its first values in a function
+	instances   []*instance
+	models      []*modelValue
+	datasets    []*dataset
+	depth       int // of nested calls
 }
 
 // function is an IR function under construction.
@@ -51,10 +54,11 @@ type function struct {
 	calls    map[string]value       // results of calls made so far, see applyInstance
 	lengths  map[string]*ir.Value   // i32 over the batch: each example's own length, by its symbol
 
-	place string                     // what random numbers are keyed by, beside their place in the source
-	draws int                        // random draws so far
-	slots map[string]*ir.Cell        // the body of an optimiser: its state and the weight, by name
-	slot  func(*frame, *syntax.Cell) // declares a state there
+	place  string                     // what random numbers are keyed by, beside their place in the source
+	draws  int                        // random draws so far
+	spread map[*ir.Cell]*ir.Value     // parameters as values of each example, see Note [Gradients of examples]; nil where they are shared
+	slots  map[string]*ir.Cell        // the body of an optimiser: its state and the weight, by name
+	slot   func(*frame, *syntax.Cell) // declares a state there
 
 	fixedSeed bool // a test: seed, step and epoch are 0
 
@@ -71,9 +75,12 @@ type frame struct {
 	layer string    // in a fn: path of the layer that called it, to which its instructions belong
 
 	indexing bool    // inside an index expression: scalars stay pending
+	steady   steady  // inside an index expression: what calls that do not depend on its indices gave
 	pending  bool    // arrays stay pending until they are bound: the body of an optimiser
 	round    string  // rounds of enclosing repeats, part of the place of an instance
 	expect   *expect // the type that the context gives an expression, if any
+
+	sharing bool // parameters are shared, whatever the function says
 
 	formula *formula // the entry of data by formula that is being computed; nil elsewhere
 

@@ -52,6 +52,7 @@ func (f *frame) eval(n syntax.Expr) value {
 		f.expect = expected
 		return f.lambda(n)
 	case *syntax.Reduce:
+		f.expect = expected
 		return f.reduction(n)
 	case *syntax.List:
 		l := &list{span: n.Span()}
@@ -341,6 +342,16 @@ func (f *frame) member(n *syntax.Field) value {
 			return field{x, name}
 		}
 		known = x.fieldNames()
+	case field:
+		id, ok := x.data.mark(x.name, name)
+		switch {
+		case ok && id < 0:
+			f.errorf(n.Span(), diag.DataError, "which number stands for the %s of %s.%s is not known, since the data could not be read", name, x.data.decl.Name.Name, x.name)
+			return poison{}
+		case ok:
+			return scalarArray(ir.Const(tensor.I32, float64(id)))
+		}
+		known = x.data.marks(x.name)
 	case *modelValue:
 		f.elaborateModel(x)
 		if v := f.partOf(x.inst, name); v != nil {

@@ -24,7 +24,7 @@ import (
 func (f *frame) lambda(n *syntax.Lambda) value {
 	expected := f.expect
 	inner := f.nested()
-	inner.indexing = true
+	inner.indexed()
 	axes, ok := inner.binders(n.Binders, n.Body, expected)
 	if !ok {
 		return poison{}
@@ -50,6 +50,29 @@ func (f *frame) lambda(n *syntax.Lambda) value {
 		return f.store(out)
 	}
 	return out
+}
+
+// evalBeside evaluates an operand; where it is an index expression it may have to know its shape, which is that of the other operand.
+func (f *frame) evalBeside(n syntax.Expr, other value) value {
+	if a, ok := other.(*array); ok && asksForShape(n) {
+		inner := *f
+		inner.expect = &expect{a.dtype, a.shape}
+		return inner.eval(n)
+	}
+	return f.eval(n)
+}
+
+// asksForShape reports whether an expression is an index expression, perhaps with a reduction over the batch before it.
+func asksForShape(n syntax.Expr) bool {
+	switch n := n.(type) {
+	case *syntax.Paren:
+		return asksForShape(n.X)
+	case *syntax.Lambda:
+		return true
+	case *syntax.Reduce:
+		return len(n.Binders) == 1 && n.Binders[0].Name != nil && n.Binders[0].Name.Name == "batch" && asksForShape(n.Body)
+	}
+	return false
 }
 
 // binders makes the axes of an index list and binds their names in f's scope. `...` stands for the leading dimensions that
@@ -126,7 +149,7 @@ func (f *frame) findRanges(body syntax.Expr, unknown map[string]*axis) (agree bo
 	agree = true
 	syntax.Inspect(body, func(n syntax.Node) bool {
 		ix, ok := n.(*syntax.Index)
-		if !ok || ix.Else != nil || len(ix.Indices) == 0 || !plain(ix.X) {
+		if !ok || ix.Else != nil || len(ix.Indices) == 0 || !plain(ix.X) && !f.isSteady(ix.X) {
 			return true
 		}
 		uses := slices.ContainsFunc(ix.Indices, func(e syntax.Expr) bool {
@@ -137,6 +160,9 @@ func (f *frame) findRanges(body syntax.Expr, unknown map[string]*axis) (agree bo
 			return true
 		}
 		v := f.peek(ix.X)
+		if !plain(ix.X) {
+			v = f.indexBase(ix.X)
+		}
 		a, ok := v.(*array)
 		if !ok {
 			return true
@@ -173,6 +199,85 @@ func (f *frame) findRanges(body syntax.Expr, unknown map[string]*axis) (agree bo
 	return agree
 }
 
+// steady holds the values of calls inside an index expression that do not depend on its indices, by the call and the round of repeats.
+type steady map[steadyCall]value
+
+type steadyCall struct {
+	call  syntax.Expr
+	round string
+}
+
+// indexed marks f as inside an index expression.
+func (f *frame) indexed() {
+	if !f.indexing {
+		f.steady = steady{}
+	}
+	f.indexing = true
+}
+
+// isSteady reports whether e is a call in which no index of the index expressions around it occurs. It is made once, outside of them.
+func (f *frame) isSteady(e syntax.Expr) bool {
+	if p, ok := e.(*syntax.Paren); ok {
+		return f.isSteady(p.X)
+	}
+	switch e.(type) {
+	case *syntax.Call, *syntax.Pipe:
+	default:
+		return false
+	}
+	is := true
+	syntax.Inspect(e, func(n syntax.Node) bool {
+		switch n := n.(type) {
+		case *syntax.Ellipsis:
+			is = false
+		case *syntax.Name:
+			if b := f.scope.lookup(n.Name); b != nil {
+				is = is && !f.varies(b.value)
+			}
+		}
+		return is
+	})
+	return is
+}
+
+// varies reports whether a value depends on the index of an index expression around.
+func (f *frame) varies(v value) bool {
+	switch v := v.(type) {
+	case *axis:
+		return true
+	case *array:
+		for _, a := range f.outer(v.body, v.own) {
+			if a != f.batch {
+				return true
+			}
+		}
+	case *tuple:
+		return slices.ContainsFunc(v.elems, f.varies)
+	case *list:
+		return slices.ContainsFunc(v.elems, f.varies)
+	}
+	return false
+}
+
+// indexBase evaluates what is indexed.
+func (f *frame) indexBase(e syntax.Expr) value {
+	if !f.indexing || !f.isSteady(e) {
+		return f.eval(e)
+	}
+	key := steadyCall{e, f.round}
+	if v, ok := f.steady[key]; ok {
+		return v
+	}
+	once := *f
+	once.indexing = false
+	v := once.eval(e)
+	if a, ok := v.(*array); ok {
+		v = once.store(a)
+	}
+	f.steady[key] = v
+	return v
+}
+
 // axesName is the name under which the axes of `...` or `...s` are bound.
 func axesName(e *syntax.Ellipsis) string {
 	if e.Name != nil {
@@ -181,7 +286,7 @@ func axesName(e *syntax.Ellipsis) string {
 	return "axes ..."
 }
 
-// peek finds the value of a plain expression without evaluating anything; nil if that cannot be done.
+// peek finds the value of a plain expression, which builds nothing that its use does not build; nil if that cannot be done.
 func (f *frame) peek(e syntax.Expr) value {
 	switch e := e.(type) {
 	case *syntax.Paren:
@@ -191,10 +296,7 @@ func (f *frame) peek(e syntax.Expr) value {
 		if b == nil {
 			return nil
 		}
-		if d, ok := b.value.(*deferred); ok {
-			return d.found
-		}
-		return b.value
+		return f.resolve(b, e.Span(), e.Name)
 	case *syntax.Field:
 		switch x := f.peek(e.X).(type) {
 		case *instance:
@@ -230,8 +332,10 @@ var reduceOps = map[string]ir.Combine{
 
 // reduction is `sum[i, j] body`. Indices named batch reduce over the examples.
 func (f *frame) reduction(n *syntax.Reduce) value {
+	expected := f.expect
+	f.expect = nil
 	inner := f.nested()
-	inner.indexing = true
+	inner.indexed()
 	var binders []*syntax.Binder
 	overBatch := false
 	for _, b := range n.Binders {
@@ -240,6 +344,9 @@ func (f *frame) reduction(n *syntax.Reduce) value {
 			if f.batch == nil {
 				f.errorf(b.Span(), diag.MisplacedBatch, "there is no batch here: all values are shared")
 				return poison{}
+			}
+			if f.inst != nil && f.inst.role == predicts && f.spread != nil {
+				return f.refuseNeighbours(b.Span())
 			}
 			if f.inst != nil && f.inst.role == predicts && !f.training {
 				d := f.errorf(b.Span(), diag.MisplacedBatch, "a prediction must not depend on its neighbours: `batch` may be reduced only while training")
@@ -254,6 +361,9 @@ func (f *frame) reduction(n *syntax.Reduce) value {
 	if !ok {
 		return poison{}
 	}
+	if asksForShape(n) {
+		inner.expect = expected
+	}
 	body := inner.eval(n.Body)
 	f.enter(n)
 	if isPoison(body) {
@@ -263,10 +373,40 @@ func (f *frame) reduction(n *syntax.Reduce) value {
 	if !ok {
 		return poison{}
 	}
+	elem, axes = inner.withoutSpreads(binders, elem, axes)
 	if overBatch {
 		axes = append([]*axis{f.batch}, axes...)
 	}
 	return f.reduceChecked(n, n.Op.Name, elem, elem.own, elem.shape, axes)
+}
+
+// withoutSpreads makes `mean[...s] x` a reduction over the leading dimensions of x: those of the spread, where nothing in the body is
+// indexed with it.
+func (f *frame) withoutSpreads(binders []*syntax.Binder, elem *array, axes []*axis) (*array, []*axis) {
+	used := axesOf(elem.body)
+	for _, b := range binders {
+		if !b.Spread {
+			continue
+		}
+		name := "..."
+		if b.Name != nil {
+			name += b.Name.Name
+		}
+		lead := f.scope.lookup("axes " + name).value.(*spreadAxes).axes
+		n := len(lead)
+		if n == 0 || n > len(elem.shape) || slices.ContainsFunc(lead, func(a *axis) bool { return used[a.id] }) ||
+			!slices.EqualFunc(lead, elem.shape[:n], func(a *axis, d ir.Affine) bool { return a.extent.Equal(d) }) {
+			continue
+		}
+		clone := *elem
+		clone.own, clone.shape = elem.own[n:], elem.shape[n:]
+		axes = slices.DeleteFunc(slices.Clone(axes), func(a *axis) bool { return slices.Contains(lead, a) })
+		for _, id := range elem.own[:n] {
+			axes = append(axes, f.axes[id])
+		}
+		elem = &clone
+	}
+	return elem, axes
 }
 
 // reduceChecked combines elem over axes; own are the dimensions that stay, of the given sizes.
@@ -326,7 +466,7 @@ func product(e *ir.Expr, size ir.Affine) *ir.Expr {
 
 // index is `x[i, j] else v`, or the shape brackets after a name such as uniform.
 func (f *frame) index(n *syntax.Index) value {
-	x := f.eval(n.X)
+	x := f.indexBase(n.X)
 	f.enter(n)
 	switch x := x.(type) {
 	case poison:

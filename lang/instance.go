@@ -165,6 +165,9 @@ func (f *frame) readCell(c *ir.Cell) *array {
 		v = f.b.Read(c)
 		f.cells[c] = v
 	}
+	if f.spread != nil && !f.sharing && c.Kind == ir.Param {
+		return f.spreadCell(c, v)
+	}
 	return f.arrayOf(v, nil)
 }
 
@@ -173,6 +176,7 @@ func (f *frame) writeCell(c *ir.Cell, v *ir.Value) {
 	f.b.Write(c, v)
 	f.cells[c] = v
 	if c.Kind == ir.Param {
+		delete(f.spread, c)
 		delete(f.cells, c)           // gradients are taken of reads: all later uses, here and in models, are equal ones
 		f.calls = map[string]value{} // results computed with the old value are not those of an equal call now
 	}
@@ -332,7 +336,11 @@ func (f *frame) initial(v value, t *expect, s *syntax.Cell) value {
 // assign executes `target <- value`.
 func (f *frame) assign(s *syntax.Assign) {
 	f.enter(s)
-	v := f.eval(s.Value)
+	if _, ok := s.Target.(*syntax.Field); ok && f.inst != nil && f.inst.role == trains && f.scan == nil {
+		f.assignPart(s)
+		return
+	}
+	v := f.evalBeside(s.Value, f.peek(s.Target))
 	f.enter(s)
 	name, ok := s.Target.(*syntax.Name)
 	if ok && f.scan != nil {
@@ -381,6 +389,37 @@ func (f *frame) assign(s *syntax.Assign) {
 	}
 	f.writeCell(c, f.shared(a))
 	f.scope.assign(name.Name, f.readCell(c).named(name.Name, s.Target.Span()))
+}
+
+// assignPart executes `Net.centres <- value` in a train, which changes a parameter or a state without a loss. Evaluation changes nothing.
+func (f *frame) assignPart(s *syntax.Assign) {
+	shared := *f
+	shared.sharing = true
+	f = &shared
+	target := f.eval(s.Target)
+	if isPoison(target) {
+		return
+	}
+	c := f.cellOf(target)
+	if c == nil || c.Kind != ir.Param && c.Kind != ir.State {
+		d := f.errorf(s.Target.Span(), diag.Misplaced, "`%s` cannot be assigned to", snippet(s.Target, "this"))
+		d.Fix = "in a train, `<-` changes streams, and the parameters and states of models"
+		return
+	}
+	v := f.evalBeside(s.Value, target)
+	f.enter(s)
+	if isPoison(v) {
+		return
+	}
+	a, ok := f.fit(v, &expect{c.Type.DType, c.Type.Shape}, s.Value, &syntax.Type{At: syntax.At{Pos: s.Target.Span()}}).(*array)
+	switch {
+	case !ok:
+	case f.usesBatch(a):
+		d := f.errorf(s.Value.Span(), diag.NotShared, "%s is shared by all examples, but this value differs from example to example", snippet(s.Target, "this"))
+		d.Fix = "reduce over the examples, as in mean[batch] …"
+	case f.training:
+		f.writeCell(c, f.shared(a))
+	}
 }
 
 // applyInstance applies a layer's instance to run-time values. An equal call made before in this function, with no parameter

@@ -105,9 +105,10 @@ func (f *frame) stream(s *syntax.Cell) {
 
 // initStream gives each row of a stream its first value, in init and in reset. Random first values differ from row to row.
 func (f *frame) initStream(c *ir.Cell, s *syntax.Cell, t *expect, rows int) {
-	for _, fn := range []*function{f.elaborator.init, f.elaborator.resetFunction()} {
+	start := func(fn *function) {
 		inner := *f
 		inner.function = fn
+		batch, place, draws := fn.batch, fn.place, fn.draws
 		fn.batch = f.newAxis("b", ir.Int(rows), diag.Span{})
 		inner.indexing, inner.pending = false, false
 		inner.enter(s)
@@ -122,8 +123,11 @@ func (f *frame) initStream(c *ir.Cell, s *syntax.Cell, t *expect, rows int) {
 		if a, ok := v.(*array); ok {
 			fn.b.Write(c, inner.examples(a))
 		}
-		fn.batch = nil
+		fn.batch, fn.place, fn.draws = batch, place, draws
 	}
+	f.elaborator.streams[c] = start
+	start(f.elaborator.init)
+	start(f.elaborator.resetFunction())
 }
 
 // readStream is the stream's rows for the examples at hand. The last batch of a pass may have fewer examples than the stream has rows.

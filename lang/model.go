@@ -191,6 +191,9 @@ func (f *frame) applyModel(site *callSite, m *modelValue) value {
 			}
 		}
 	}
+	if f.spread != nil {
+		return f.applyInPlace(site, m)
+	}
 	what := m.decl.Name.Name
 	if f.batch == nil || f.indexing {
 		f.errorf(site.at, diag.NoExamples, "the model %s is applied to examples, and there are none here", what).Fix = "call it in a train, a test or another model"
@@ -322,6 +325,11 @@ func (e *elaborator) predictor(m *modelValue) {
 		}
 		site.args = append(site.args, &argument{node: in, value: v})
 	}
+	for _, c := range writtenCells(mf.f) { // a prediction does not depend on the one before
+		if start := e.streams[c]; start != nil {
+			start(fn)
+		}
+	}
 	out := f.applyModel(site, m)
 	if isPoison(out) || !f.returnValue("", out, m.decl) {
 		return
@@ -340,6 +348,20 @@ func (e *elaborator) predictor(m *modelValue) {
 	e.module.AddFunc(fn.b.Func)
 	e.plan.Models = append(e.plan.Models, p)
 	m.plan(p, e)
+}
+
+// writtenCells lists the cells that a function writes.
+func writtenCells(f *ir.Func) []*ir.Cell {
+	var cells []*ir.Cell
+	for _, in := range f.Body {
+		switch in.Op {
+		case ir.OpWrite:
+			cells = append(cells, in.Cell)
+		case ir.OpCall:
+			cells = append(cells, writtenCells(in.Call)...)
+		}
+	}
+	return cells
 }
 
 // plan tells the trains of a model its plan.

@@ -260,7 +260,7 @@ func (n *names) declaration(d syntax.Decl) {
 func (n *names) callable(kind bodyKind, params func(), body *syntax.Block) {
 	n.body, n.words = kind, nil
 	if kind == optimizerBody {
-		n.words = []string{"updates"}
+		n.words = []string{"updates", "examples"}
 	}
 	n.nested(func() {
 		params()
@@ -576,7 +576,9 @@ func (n *names) until(t *syntax.Train, c *syntax.Clause) {
 	n.scope = newReach(n.file)
 	add := func(name string, at diag.Span) {
 		n.scope.own[name] = &declaredName{at, valueNoun}
-		n.scope.own["val_"+name] = &declaredName{at, valueNoun}
+		if !strings.HasPrefix(name, "val_") {
+			n.scope.own["val_"+name] = &declaredName{at, valueNoun}
+		}
 	}
 	add("loss", c.Span())
 	var entry func(syntax.Expr)

@@ -13,8 +13,8 @@ import (
 	"github.com/nnc-lang/nnc/lang/syntax"
 )
 
-// update adds the gradients of a loss and the optimiser's updates of the parameters that it reaches.
-func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
+// update adds the gradients of a loss, given also as each example's own, and the optimiser's updates of the parameters that it reaches.
+func (t *trainer) update(f *frame, m *syntax.Minimize, own, loss *array) {
 	reached := reachedParams(t.module, f.shared(loss))
 	if len(reached) == 0 {
 		f.errorf(m.Loss.Span(), diag.NotTrained, "this loss depends on no parameter, so there is nothing to train")
@@ -54,12 +54,24 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, loss *array) {
 		return
 	}
 	f.enter(m)
+	shared := *f
+	shared.sharing = true
 	weights := make([]*ir.Value, len(updates))
 	for i, u := range updates {
-		weights[i] = f.local(f.mustStored(f.readCell(u.cell)))
+		weights[i] = f.local(f.mustStored(shared.readCell(u.cell)))
 	}
-	grads := slices.Clone(f.b.Grad(f.shared(loss), weights...))
-	if m.Clip != nil {
+	var grads []*ir.Value
+	if call, ok := clipsExamples(m); ok {
+		limit, ok := t.clipLimit(f, call)
+		if !ok {
+			return
+		}
+		grads = t.clipExamples(f, limit, own, trained)
+	} else {
+		grads = slices.Clone(f.b.Grad(f.shared(loss), weights...))
+	}
+	f = &shared
+	if _, clipped := clipsExamples(m); m.Clip != nil && !clipped {
 		var ok bool
 		if grads, ok = t.clip(f, m.Clip, grads); !ok {
 			return
@@ -105,11 +117,16 @@ func (t *trainer) groupCells(f *frame, g *syntax.Group, reached []*ir.Cell, take
 			return nil, false
 		case *modelValue:
 			want = append(want, v.inst.allCells()...)
+			want = append(want, t.readCells(v)...)
 		case *instance:
 			want = append(want, v.allCells()...)
 		default:
-			f.errorf(target.Span(), diag.TypeMismatch, "`over` takes models and layers, not %s", describe(v))
-			return nil, false
+			c := f.cellOf(v)
+			if c == nil {
+				f.errorf(target.Span(), diag.TypeMismatch, "`over` takes models, layers and parameters, not %s", describe(v))
+				return nil, false
+			}
+			want = append(want, c)
 		}
 	}
 	var cells []*ir.Cell
@@ -130,6 +147,56 @@ func (t *trainer) groupCells(f *frame, g *syntax.Group, reached []*ir.Cell, take
 		return nil, false
 	}
 	return cells, true
+}
+
+// cellOf is the parameter or state that a value is as a whole, such as Net.dense.kernel; nil if it is none.
+func (f *frame) cellOf(v value) *ir.Cell {
+	a, ok := v.(*array)
+	if !ok {
+		return nil
+	}
+	op, ok := a.stored()
+	if !ok || f.values[op].Def == nil {
+		return nil
+	}
+	for c, copies := range f.spread {
+		if copies == f.values[op] {
+			return c
+		}
+	}
+	if f.values[op].Def.Op != ir.OpRead {
+		return nil
+	}
+	return f.values[op].Def.Cell
+}
+
+// readCells lists what a model reads: its own parameters, and those of instances that it shares with others.
+func (e *elaborator) readCells(m *modelValue) []*ir.Cell {
+	e.elaborateModel(m)
+	read := map[*ir.Cell]bool{}
+	var visit func(*ir.Func)
+	visit = func(f *ir.Func) {
+		for _, in := range f.Body {
+			switch in.Op {
+			case ir.OpRead:
+				read[in.Cell] = true
+			case ir.OpCall:
+				visit(in.Call)
+			case ir.OpScan:
+				visit(in.Scan.Body)
+			}
+		}
+	}
+	if mf := m.functions[0]; mf != nil && mf.f != nil {
+		visit(mf.f)
+	}
+	var cells []*ir.Cell
+	for _, c := range e.module.Cells {
+		if read[c] {
+			cells = append(cells, c)
+		}
+	}
+	return cells
 }
 
 // groupWhere evaluates the condition of a group for one parameter: rank, name and layer are in scope.
@@ -162,9 +229,9 @@ func (t *trainer) clip(f *frame, n syntax.Expr, grads []*ir.Value) ([]*ir.Value,
 	if ok {
 		kind, ok = call.Fn.(*syntax.Name)
 	}
-	kinds := []string{"value", "norm", "global_norm"}
-	if !ok || !slices.Contains(kinds, kind.Name) || len(call.Args) != 1 && (len(call.Args) != 2 || kind.Name == "value") {
-		d := f.errorf(n.Span(), diag.InvalidValue, "`clip` takes value(v), norm(v) or global_norm(v)")
+	kinds := clipKinds
+	if !ok || kind.Name == "by_example" || !slices.Contains(kinds, kind.Name) || len(call.Args) != 1 && (len(call.Args) != 2 || kind.Name == "value") {
+		d := f.errorf(n.Span(), diag.InvalidValue, "`clip` takes value(v), norm(v), global_norm(v) or by_example(v)")
 		if ok {
 			if near := diag.DidYouMean(kind.Name, kinds); near != "" && near != kind.Name {
 				d.Fix = "did you mean `" + near + "`?"
@@ -172,12 +239,8 @@ func (t *trainer) clip(f *frame, n syntax.Expr, grads []*ir.Value) ([]*ir.Value,
 		}
 		return nil, false
 	}
-	limit, ok := f.asArray(call.Args[0].Value, f.eval(call.Args[0].Value), tensor.F32)
+	limit, ok := t.clipLimit(f, call)
 	if !ok {
-		return nil, false
-	}
-	if limit.dtype != tensor.F32 || len(limit.shape) != 0 || f.usesBatch(limit) {
-		f.errorf(call.Args[0].Value.Span(), diag.NotShared, "the limit of `clip` is one number for all examples")
 		return nil, false
 	}
 	var added value = integer(0)
@@ -230,6 +293,20 @@ func (t *trainer) clip(f *frame, n syntax.Expr, grads []*ir.Value) ([]*ir.Value,
 	return grads, true
 }
 
+// clipLimit is the number that a clip begins with.
+func (t *trainer) clipLimit(f *frame, call *syntax.Call) (*array, bool) {
+	n := call.Args[0].Value
+	limit, ok := f.asArray(n, f.eval(n), tensor.F32)
+	if !ok {
+		return nil, false
+	}
+	if limit.dtype != tensor.F32 || len(limit.shape) != 0 || f.usesBatch(limit) {
+		f.errorf(n.Span(), diag.NotShared, "the limit of `clip` is one number for all examples")
+		return nil, false
+	}
+	return limit, true
+}
+
 // count adds one to the number of updates that a group has had and returns it.
 func (t *trainer) count(f *frame, slot string) *array {
 	name := slot + ".updates"
@@ -244,17 +321,15 @@ func (t *trainer) count(f *frame, slot string) *array {
 	return f.apply(ir.OpToF32, f.readCell(c))
 }
 
-// apply runs an optimiser's body for one parameter. In its arguments step, epoch, progress and plateaus are in scope; in its body also
-// updates, the weight and its gradient.
+// apply runs an optimiser's body for one parameter. In its arguments step, epoch, progress and plateaus are in scope; in its body
+// updates, the weight and its gradient, and examples, those of a full batch.
 func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.Value, slot string, updates *array) {
 	decl := o.optimizer.decl
 	site := *o.site
 	site.args = nil
 	args := f.with(newScope(f.scope))
 	args.inst = nil
-	for _, name := range []string{plan.ParamStep, plan.ParamEpoch, plan.ParamPlateaus} {
-		args.scope.set(name, &deferred{find: func() value { return f.apply(ir.OpToF32, scalarArray(f.scalarParam(name))) }}, diag.Span{})
-	}
+	f.runValues(args.scope)
 	for _, a := range o.site.args {
 		v := args.eval(a.node.(syntax.Expr))
 		if isPoison(v) {
@@ -271,9 +346,10 @@ func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.
 		return
 	}
 	s.set("updates", updates, diag.Span{})
+	s.set("examples", integer(t.batch), diag.Span{})
 	// The body sees the weight's own shape as the dimensions of `...s` in the types of its parameters.
 	fn := *f.function
-	fn.batch = nil // everything is shared
+	fn.batch, fn.spread = nil, nil // everything is shared
 	fn.slots = map[string]*ir.Cell{decl.Weight.Name.Name: weight}
 	body := &frame{elaborator: t.elaborator, function: &fn, scope: s, pending: true, user: f.user}
 	weightArray, gradArray := body.arrayOf(w, nil).named(decl.Weight.Name.Name, diag.Span{}), body.arrayOf(g, nil).named(decl.Grad.Name.Name, diag.Span{})
@@ -287,6 +363,22 @@ func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.
 	fn.slot = func(f *frame, s *syntax.Cell) { t.slotCell(f, s, weight, slot) }
 	body.block(decl.Body)
 	f.function.draws, f.function.calls = fn.draws, fn.calls
+	delete(f.spread, weight)
+}
+
+// runValues binds the numbers that tell where the run stands: parameters of the function, made when they are first used.
+func (f *frame) runValues(s *scope) {
+	for _, name := range []string{plan.ParamStep, plan.ParamEpoch, plan.ParamPlateaus} {
+		s.set(name, &deferred{find: func() value { return f.apply(ir.OpToF32, scalarArray(f.scalarParam(name))) }}, diag.Span{})
+	}
+	s.set(plan.ParamProgress, &deferred{find: func() value {
+		for _, p := range f.b.Func.Params {
+			if p.Name == plan.ParamProgress {
+				return f.arrayOf(p, nil)
+			}
+		}
+		return f.arrayOf(f.b.Param(plan.ParamProgress, ir.Scalar(tensor.F32)), nil)
+	}}, diag.Span{})
 }
 
 // slotCell executes `state m = zeros` in an optimiser: memory for one weight, of its shape unless a type is given.

@@ -37,6 +37,7 @@ func (f *frame) scanExpr(n *syntax.Scan) value {
 		return poison{}
 	}
 	g := f.newFunction("")
+	g.spread = f.spread
 	g.batch, g.training, g.lengths, g.place, g.recording, g.fixedSeed = f.batch, f.training, f.lengths, f.place, f.recording, f.fixedSeed
 	g.scan = &scanBody{outer: f.function, carried: map[string]*carriedName{}, captured: map[*ir.Value]*ir.Value{}}
 	g.b.Loc = f.b.Loc

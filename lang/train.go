@@ -29,8 +29,10 @@ type trainer struct {
 	every map[syntax.Expr]int    // the period of each `every`, as its number in the plan
 	due   int                    // which of them the function being built has
 
-	set  *settings
-	inst *instance // holds the train's streams
+	batch  int  // examples of a full batch
+	spread bool // examples have copies of the parameters of their own
+	set    *settings
+	inst   *instance // holds the train's streams
 }
 
 // train elaborates a train declaration.
@@ -55,6 +57,16 @@ func (e *elaborator) train(decl *syntax.Train) {
 	t.set = f.readClauses(decl.Body, "train", trainClauses, func(syntax.Stmt) {})
 	t.readPlan(f, p)
 	t.findEvery(f, p)
+	for _, s := range decl.Body.Stmts {
+		if m, ok := s.(*syntax.Minimize); ok {
+			_, clips := clipsExamples(m)
+			t.spread = t.spread || clips
+		}
+	}
+	if g := t.set.given["clip"]; g != nil {
+		_, clips := clipsExamples(&syntax.Minimize{Clip: g.node})
+		t.spread = t.spread || clips
+	}
 	var functions []*ir.Func
 	for due := range 1 << len(p.Every) {
 		t.due = due
@@ -190,6 +202,7 @@ func (t *trainer) readPlan(f *frame, p *plan.Train) {
 	} else {
 		p.Batch = t.set.integer("batch", 1, 1)
 	}
+	t.batch = p.Batch
 	p.Epochs = t.set.integer("epochs", 0, 1)
 	p.Steps = t.set.integer("steps", 0, 1)
 	if p.Data == nil && t.set.given["steps"] == nil && !t.set.wrong {
@@ -228,8 +241,21 @@ func (t *trainer) headSpan() diag.Span {
 	return s
 }
 
-// function elaborates the statements as one IR function: a step if training, else the measuring of a batch.
+// function elaborates the statements as one IR function: a step if training, else the measuring of a batch. See Note [Gradients of
+// examples] for the case that the statements turn out to need them.
 func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func, bool) {
+	errors := len(t.diags.All)
+	fn, ok := t.functionOnce(name, training, p)
+	if t.wantsSpread && !t.spread {
+		t.diags.All = t.diags.All[:errors]
+		t.spread = true
+		fn, ok = t.functionOnce(name, training, p)
+	}
+	t.elaborator.wantsSpread = false
+	return fn, ok
+}
+
+func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.Func, bool) {
 	errors := len(t.diags.All)
 	extent := ir.Symbol("B")
 	if p.Data == nil {
@@ -237,26 +263,34 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 	}
 	fn := t.withBatch(t.newFunction(name), extent)
 	fn.training = training
+	if t.spread {
+		fn.spread = map[*ir.Cell]*ir.Value{}
+	}
 	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals)}
 	for _, d := range t.data {
 		f.fields(d)
 	}
+	f.runValues(f.scope)
 	f.scope = newScope(f.scope)
 	f.inst = t.inst
-	t.elaborator.rows = p.Batch
 	var losses []*array
 	note := func(l *array) {
 		if l != nil {
 			losses = append(losses, l)
 		}
 	}
+	var named []metric
 	minimized := false
 	for _, s := range t.decl.Body.Stmts {
 		switch s := s.(type) {
 		case *syntax.Clause:
 		case *syntax.Minimize:
 			minimized = true
-			note(t.minimizeStep(f, s, nil))
+			l := t.minimizeStep(f, s, nil)
+			note(l)
+			if name, ok := s.Loss.(*syntax.Name); ok && l != nil { // reported under its name too
+				named = append(named, metric{name: name.Name, value: l})
+			}
 		default:
 			f.statement(s)
 		}
@@ -282,7 +316,7 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 	case optimizer != nil:
 		f.errorf(optimizer.name.Span(), diag.MissingSetting, "there is an optimizer, but no loss").Fix = "add loss: …"
 	}
-	if !minimized && len(t.diags.All) == errors {
+	if !minimized && len(t.diags.All) == errors && !t.wantsSpread {
 		d := f.errorf(t.decl.Span(), diag.MissingSetting, "this train minimises nothing")
 		d.Span = t.headSpan()
 		d.Fix = "add loss: and optimizer:, or a minimize statement"
@@ -290,23 +324,41 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 	if metrics == nil {
 		metrics = t.metrics(f)
 	}
-	if len(t.diags.All) > errors || len(losses) == 0 {
+	if len(t.diags.All) > errors || len(losses) == 0 || t.wantsSpread && !t.spread {
 		return nil, false
+	}
+	t.bindBatch(f)
+	for _, m := range named {
+		if m.name != plan.ResultLoss && !slices.ContainsFunc(metrics, func(o metric) bool { return o.name == m.name }) {
+			metrics = append(metrics, m)
+		}
 	}
 	total := losses[0]
 	for _, l := range losses[1:] {
 		total = f.apply(ir.OpAdd, total, l)
 	}
 	fn.b.Return(plan.ResultLoss, f.shared(total))
-	p.Metrics, p.Running = nil, nil
+	p.Metrics, p.Running, p.OnlyEval = nil, nil, nil
 	for _, m := range metrics {
 		fn.b.Return(m.name, f.shared(m.value))
 		p.Metrics = append(p.Metrics, m.name)
 		if m.running {
 			p.Running = append(p.Running, m.name)
 		}
+		if m.only {
+			p.OnlyEval = append(p.OnlyEval, m.name)
+		}
 	}
 	return t.module.AddFunc(fn.b.Func), true
+}
+
+// bindBatch gives a function that reads no field of its data one, which tells how many examples there are.
+func (t *trainer) bindBatch(f *frame) {
+	if len(t.data) == 0 || slices.ContainsFunc(f.b.Func.Params, func(p *ir.Value) bool { return len(p.Type.Shape) > 0 }) {
+		return
+	}
+	d := t.data[0]
+	(&mapping{dataset: d, base: *f, raw: map[string]*array{}}).param(d.plan.Fields[0].Name)
 }
 
 // minimizeStep elaborates one minimize: the loss, its gradients and the updates. before runs between the loss and the updates, so
@@ -334,7 +386,7 @@ func (t *trainer) minimizeStep(f *frame, m *syntax.Minimize, before func()) *arr
 	if m.Every != nil && t.due>>t.every[m.Every]&1 == 0 {
 		return mean
 	}
-	t.update(f, m, mean)
+	t.update(f, m, loss, mean)
 	return mean
 }
 
@@ -368,6 +420,7 @@ type metric struct {
 	name    string
 	value   *array
 	running bool // it is the value since the last reset, not a mean over the batch
+	only    bool // an evaluation measures it, a step does not
 }
 
 // metrics evaluates the metrics: a list whose entries are named by their callee, or records of names.
@@ -378,8 +431,12 @@ func (t *trainer) metrics(f *frame) []metric {
 		return out
 	}
 	add := func(name string, at diag.Span, n syntax.Expr) {
-		if name == plan.ResultLoss || slices.ContainsFunc(out, func(m metric) bool { return m.name == name }) {
+		if name == plan.ResultLoss || slices.ContainsFunc(out, func(m metric) bool { return m.name == strings.TrimPrefix(name, "val_") }) {
 			f.errorf(at, diag.DuplicateName, "there are two metrics called %s", name).Fix = "give one a name of its own: metrics: { my_" + name + ": … }"
+			return
+		}
+		measured, only := strings.CutPrefix(name, "val_")
+		if only && f.training {
 			return
 		}
 		v := f.eval(n)
@@ -393,7 +450,7 @@ func (t *trainer) metrics(f *frame) []metric {
 			return
 		}
 		_, running := f.calls[runningKey(a)]
-		out = append(out, metric{name, f.mean(a), running})
+		out = append(out, metric{measured, f.mean(a), running, only})
 	}
 	var entry func(n syntax.Expr)
 	entry = func(n syntax.Expr) {
@@ -436,6 +493,9 @@ func (t *trainer) until(p *plan.Train, name string) {
 	names = append(names, p.Metrics...)
 	for _, n := range names {
 		for _, full := range []string{n, "val_" + n} {
+			if full == n && slices.Contains(p.OnlyEval, n) {
+				continue
+			}
 			f.scope.set(full, &deferred{find: func() value {
 				return f.arrayOf(fn.b.Param(full, ir.Scalar(tensor.F32)), nil).named(full, diag.Span{})
 			}}, g.node.Span())

@@ -172,16 +172,17 @@ type Shape []int
 
 // Train is a train declaration.
 type Train struct {
-	Label   string   // "" if it has none
-	Data    *Data    // nil if it trains on no data
-	Batch   int      // examples in a full batch
-	Step    string   // function that does one step, where Every is empty; see StepFunc
-	Every   []int    // periods of updates that are not made at every step
-	Eval    string   // function that measures one batch and changes nothing
-	Fields  []Field  // fields of the data that Step and Eval take
-	Models  []*Model // models that the loss reaches
-	Metrics []string // names of Step's and Eval's results after the loss
-	Running []string // those of them that are values since the last Reset; the others are means over a batch
+	Label    string   // "" if it has none
+	Data     *Data    // nil if it trains on no data
+	Batch    int      // examples in a full batch
+	Step     string   // function that does one step, where Every is empty; see StepFunc
+	Every    []int    // periods of updates that are not made at every step
+	Eval     string   // function that measures one batch and changes nothing
+	Fields   []Field  // fields of the data that Step and Eval take
+	Models   []*Model // models that the loss reaches
+	Metrics  []string // names of Eval's results after the loss, and of Step's but for OnlyEval
+	OnlyEval []string // those of them that Step does not measure
+	Running  []string // those of them that are values since the last Reset; the others are means over a batch
 
 	Epochs   int    // at most
 	Steps    int    // per epoch; 0: one pass over the data

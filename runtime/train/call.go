@@ -35,7 +35,10 @@ func bind(prog runtime.Program, t *plan.Train, name string, src data.Source) (*b
 	if fn == nil {
 		panic(fmt.Sprintf("BUG: the program has no function %s", name))
 	}
-	f := &batchFunc{prog: prog, fn: fn, names: valueNames(t)}
+	f := &batchFunc{prog: prog, fn: fn, names: stepNames(t)}
+	if name == t.Eval {
+		f.names = evalNames(t)
+	}
 	for _, p := range fn.Params {
 		field := -1
 		switch p.Name {
@@ -53,8 +56,12 @@ func bind(prog runtime.Program, t *plan.Train, name string, src data.Source) (*b
 	return f, nil
 }
 
-// valueNames returns the names of what a step or an evaluation measures.
-func valueNames(t *plan.Train) []string { return append([]string{plan.ResultLoss}, t.Metrics...) }
+// stepNames returns the names of what a step measures, evalNames those of what an evaluation does.
+func stepNames(t *plan.Train) []string {
+	return slices.DeleteFunc(evalNames(t), func(name string) bool { return slices.Contains(t.OnlyEval, name) })
+}
+
+func evalNames(t *plan.Train) []string { return append([]string{plan.ResultLoss}, t.Metrics...) }
 
 // call runs the function on a batch and returns the loss and the metrics.
 func (f *batchFunc) call(batch []*tensor.Tensor, at place) ([]float64, error) {
@@ -106,8 +113,8 @@ type means struct {
 	examples int
 }
 
-func newMeans(t *plan.Train) *means {
-	m := &means{names: valueNames(t)}
+func newMeans(t *plan.Train, names []string) *means {
+	m := &means{names: names}
 	m.running, m.sums = make([]bool, len(m.names)), make([]float64, len(m.names))
 	for i, name := range m.names {
 		m.running[i] = slices.Contains(t.Running, name)

@@ -66,7 +66,7 @@ func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *pla
 	if err := renew(prog, p, opt.Seed); err != nil {
 		return nil, 0, err
 	}
-	sums := newMeans(t)
+	sums := newMeans(t, evalNames(t))
 	for done := range steps {
 		b, err := loader.Next()
 		if errors.Is(err, io.EOF) {

@@ -199,7 +199,7 @@ func (r *run) dataError(err error) error {
 
 // renew begins an epoch's averages, metrics and streams.
 func (r *run) renew() error {
-	r.sums = newMeans(r.t)
+	r.sums = newMeans(r.t, stepNames(r.t))
 	r.done.Seconds = 0
 	return renew(r.prog, r.p, r.opt.Seed)
 }
@@ -234,7 +234,7 @@ func (r *run) endEpoch(values map[string]float64) error {
 	r.done.Epoch++
 	r.done.EpochStep = 0
 	r.done.Seconds = 0
-	r.sums = newMeans(r.t)
+	r.sums = newMeans(r.t, stepNames(r.t))
 	return r.keepBest()
 }
 

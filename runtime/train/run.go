@@ -165,7 +165,7 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 			return nil, err
 		}
 	}
-	r.sums = newMeans(r.t)
+	r.sums = newMeans(r.t, stepNames(r.t))
 	switch {
 	case r.done.Epochs == 0 && r.target == nil:
 		return nil, errors.New("a train needs epochs: or until:, or it would never end")
@@ -229,9 +229,9 @@ func (r *run) validation() data.Source {
 
 // valueNames returns the names of an epoch's values.
 func (r *run) valueNames() []string {
-	names := slices.Clone(valueNames(r.t))
+	names := stepNames(r.t)
 	if r.validation() != nil {
-		for _, name := range valueNames(r.t) {
+		for _, name := range evalNames(r.t) {
 			names = append(names, "val_"+name)
 		}
 	}
@@ -404,9 +404,9 @@ func (r *run) compatible(ck *checkpoint) error {
 	if ck.Steps != r.done.Steps {
 		return fmt.Errorf("it was begun with %d steps an epoch, not %d", ck.Steps, r.done.Steps)
 	}
-	if len(ck.Names) > 0 && !slices.Equal(ck.Names, valueNames(r.t)) {
+	if len(ck.Names) > 0 && !slices.Equal(ck.Names, stepNames(r.t)) {
 		return fmt.Errorf("the program has changed: its values are %s now and %s in the checkpoint",
-			strings.Join(valueNames(r.t), ", "), strings.Join(ck.Names, ", "))
+			strings.Join(stepNames(r.t), ", "), strings.Join(ck.Names, ", "))
 	}
 	return nil
 }
