@@ -10,9 +10,8 @@ import (
 	"path/filepath"
 	"unicode/utf8"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/runtime/atomicfile"
 	"github.com/nnc-lang/nnc/runtime/command"
 )
 
@@ -93,12 +92,13 @@ func replaceFile(path, text string) error {
 	if err != nil {
 		return err
 	}
-	info, err := os.Stat(target)
-	if err != nil {
-		return err
-	}
-	if err := renameio.WriteFile(target, []byte(text), info.Mode().Perm()); err != nil {
-		return fmt.Errorf("cannot write %s: %w", path, withoutPath(err))
+	return writeWhole(target, text)
+}
+
+// writeWhole writes a file as a whole or not at all.
+func writeWhole(path, text string) error {
+	if err := atomicfile.WriteBytes(path, 0o666, []byte(text)); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
 	}
 	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/nnc-lang/nnc/ir/graph"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/lang/syntax"
@@ -136,10 +134,7 @@ func (c *graphCmd) write(std *command.Streams, graphs []*graph.Graph) error {
 		_, err := std.Out.Write([]byte(text.String()))
 		return err
 	}
-	if err := renameio.WriteFile(c.Out, []byte(text.String()), 0o666, renameio.IgnoreUmask()); err != nil {
-		return fmt.Errorf("cannot write %s: %w", c.Out, withoutPath(err))
-	}
-	return nil
+	return writeWhole(c.Out, text.String())
 }
 
 // trainDecl is the i-th train of a file.

@@ -12,9 +12,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/runtime/atomicfile"
 )
 
 // Record is a file with the values of the epochs, which is written anew after each.
@@ -86,7 +85,7 @@ func withSuffix(path, name string) string {
 
 // replaceWhole writes a file as a whole or not at all.
 func replaceWhole(path string, contents []byte) error {
-	if err := renameio.WriteFile(path, contents, 0o644); err != nil {
+	if err := atomicfile.WriteBytes(path, 0o644, contents); err != nil {
 		return fmt.Errorf("cannot write %s: %w", path, withoutPath(err))
 	}
 	return nil

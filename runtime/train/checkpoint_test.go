@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/atomicfile"
 	"github.com/nnc-lang/nnc/runtime/data"
 )
 
@@ -131,7 +132,7 @@ func TestFullDiskKeepsTheLastFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	full := errors.New("no space left on device")
-	err := replaceFile(path, func(w io.Writer) error { return sample().encode(&limited{w, 100, full}) })
+	err := atomicfile.Write(path, 0o644, func(w io.Writer) error { return sample().encode(&limited{w, 100, full}) })
 	if !errors.Is(err, full) {
 		t.Errorf("error %v", err)
 	}

@@ -12,12 +12,10 @@ import (
 	"io/fs"
 	"math"
 	"os"
-	"path/filepath"
 	"slices"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/atomicfile"
 )
 
 // Note [Checkpoint file]
@@ -45,20 +43,7 @@ var errNotCheckpoint = errors.New("it is not a checkpoint of nnc")
 
 // writeCheckpoint replaces the file at path, or leaves it as it was and returns an error.
 func writeCheckpoint(path string, ck *checkpoint) error {
-	return replaceFile(path, ck.encode)
-}
-
-// replaceFile puts what write writes at path, all or nothing.
-func replaceFile(path string, write func(io.Writer) error) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithTempDir(filepath.Dir(path)), renameio.WithPermissions(0o644))
-	if err != nil {
-		return withoutPath(err)
-	}
-	defer f.Cleanup()
-	if err := write(f); err != nil {
-		return withoutPath(err)
-	}
-	return withoutPath(f.CloseAtomicallyReplace())
+	return atomicfile.Write(path, 0o644, ck.encode)
 }
 
 // withoutPath drops the name of the file that is written in a file's place: the user knows only the latter.

@@ -8,9 +8,8 @@ import (
 	"path"
 	"slices"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/atomicfile"
 	"github.com/nnc-lang/nnc/runtime/hdf5"
 )
 
@@ -37,14 +36,10 @@ type Model struct {
 //
 // Errors: two layers with one name, or what happened while writing.
 func WriteKeras(path string, m Model) (note string, err error) {
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
-	if err != nil {
-		return "", fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer f.Cleanup()
-	if note, err = EncodeKeras(f, m); err == nil {
-		err = f.CloseAtomicallyReplace()
-	}
+	err = atomicfile.Write(path, 0o644, func(w io.Writer) error {
+		note, err = EncodeKeras(w, m)
+		return err
+	})
 	if err != nil {
 		return "", fmt.Errorf("writing %s: %w", path, err)
 	}

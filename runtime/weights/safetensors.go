@@ -14,9 +14,8 @@ import (
 	"os"
 	"slices"
 
-	"github.com/google/renameio/v2"
-
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/atomicfile"
 )
 
 // maxSafetensorsHeader is the longest header that the format allows, in bytes.
@@ -225,15 +224,7 @@ func (e safetensorsEntry) check(dataSize uint64) error {
 
 // WriteSafetensors writes the tensors sorted by name. The file appears whole or not at all.
 func WriteSafetensors(path string, tensors map[string]*tensor.Tensor) error {
-	f, err := renameio.NewPendingFile(path, renameio.WithPermissions(0o644), renameio.WithExistingPermissions())
-	if err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	defer f.Cleanup()
-	if err := EncodeSafetensors(f, tensors); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	if err := f.CloseAtomicallyReplace(); err != nil {
+	if err := atomicfile.Write(path, 0o644, func(w io.Writer) error { return EncodeSafetensors(w, tensors) }); err != nil {
 		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
