@@ -18,6 +18,7 @@ var arrows = []struct {
 	{"ir", []string{"ir/diag", "ir/tensor"}},
 	{"lang/syntax", []string{"ir/diag"}},
 	{"lang", []string{"lang/syntax", "ir"}},
+	{"convert", []string{"lang/syntax"}},
 	{"passes", []string{"ir"}},
 	{"codegen", []string{"ir", "runtime"}},
 	{"runtime", []string{"ir"}},

@@ -18,6 +18,8 @@ type commands struct {
 	Eval     evalCmd     `cmd:"" help:"Measure a trained program on its test data."`
 	Predict  predictCmd  `cmd:"" help:"Say what a trained program makes of pictures."`
 	Generate generateCmd `cmd:"" help:"Continue a text with a trained program."`
+	Import   importCmd   `cmd:"" help:"Turn a model of Keras into a program."`
+	Weights  weightsCmd  `cmd:"" help:"List what a file of weights holds."`
 	Check    checkCmd    `cmd:"" help:"Report the errors of programs without running them."`
 	Test     testCmd     `cmd:"" help:"Run the tests that programs declare."`
 	Fmt      fmtCmd      `cmd:"" help:"Format programs."`

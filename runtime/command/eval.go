@@ -15,10 +15,10 @@ import (
 
 // Eval measures a trained program on its test data.
 type Eval struct {
-	Weights string `help:"The trained weights; the file that the program saves, if it is left out." placeholder:"FILE"`
-	Steps   Count  `help:"Measure this many batches in a random order, going over the data again where they need more, as Keras does. Without it each example is visited once." placeholder:"N"`
-	Seed    int32  `default:"1" help:"What the order of the examples follows from, with --steps."`
-	JSON    bool   `name:"json" help:"Print a line of JSON for each train block."`
+	Weights
+	Steps Count `help:"Measure this many batches in a random order, going over the data again where they need more, as Keras does. Without it each example is visited once." placeholder:"N"`
+	Seed  int32 `default:"1" help:"What the order of the examples follows from, with --steps."`
+	JSON  bool  `name:"json" help:"Print a line of JSON for each train block."`
 }
 
 // Run carries out the command.
@@ -26,7 +26,7 @@ func (c *Eval) Run(std *Streams, p *Program) error {
 	if len(p.Plan.Trains) == 0 {
 		return fmt.Errorf("%s declares no training, so there is nothing to measure; `%s` runs its tests", p.Plan.File, p.call(VerbTest))
 	}
-	prog, err := p.Trained(c.Weights)
+	prog, err := p.Trained(std, c.Weights)
 	if err != nil {
 		return err
 	}

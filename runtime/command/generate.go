@@ -13,7 +13,7 @@ import (
 
 // Generate continues a text.
 type Generate struct {
-	Weights     string   `help:"The trained weights; the file that the program saves, if it is left out." placeholder:"FILE"`
+	Weights
 	Model       string   `help:"Which model, where the program has several generate blocks." placeholder:"NAME"`
 	Prompt      *string  `help:"The text to continue, instead of the program's." placeholder:"TEXT"`
 	Length      Count    `help:"Add this many characters, bytes or words." placeholder:"N"`
@@ -71,7 +71,7 @@ func (c *Generate) Run(std *Streams, p *Program, g *plan.Generate, step *string)
 	if err != nil {
 		return fmt.Errorf("the prompt cannot be continued: %w", err)
 	}
-	prog, err := p.Trained(c.Weights)
+	prog, err := p.Trained(std, c.Weights)
 	if err != nil {
 		return err
 	}

@@ -12,11 +12,11 @@ import (
 
 // Predict says what a trained program makes of pictures, or of examples written as JSON.
 type Predict struct {
-	Inputs  []string `arg:"" help:"Pictures, folders of pictures, or patterns such as 'photos/*.jpg'; for a model that takes no picture, files with an example as JSON on each line. - is standard input." name:"input"`
-	Weights string   `help:"The trained weights; the file that the program saves, if it is left out." placeholder:"FILE"`
-	Model   string   `help:"Which model, where the program has several." placeholder:"NAME"`
-	JSON    bool     `name:"json" xor:"form" help:"Print a line of JSON for each example."`
-	CSV     bool     `name:"csv" xor:"form" help:"Print a table of comma-separated values."`
+	Inputs []string `arg:"" help:"Pictures, folders of pictures, or patterns such as 'photos/*.jpg'; for a model that takes no picture, files with an example as JSON on each line. - is standard input." name:"input"`
+	Weights
+	Model string `help:"Which model, where the program has several." placeholder:"NAME"`
+	JSON  bool   `name:"json" xor:"form" help:"Print a line of JSON for each example."`
+	CSV   bool   `name:"csv" xor:"form" help:"Print a table of comma-separated values."`
 }
 
 // Run carries out the command.
@@ -29,7 +29,7 @@ func (c *Predict) Run(std *Streams, p *Program) error {
 	if err != nil {
 		return err
 	}
-	prog, err := p.Trained(c.Weights)
+	prog, err := p.Trained(std, c.Weights)
 	if err != nil {
 		return err
 	}

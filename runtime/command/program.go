@@ -9,7 +9,6 @@ import (
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/train"
-	"github.com/nnc-lang/nnc/runtime/weights"
 )
 
 // Program is a compiled program and what is around it.
@@ -77,7 +76,8 @@ func (p *Program) Fresh(seed int32) (runtime.Program, error) {
 // Trained returns the program with the weights of a file; if that is "", with those that are attached, or of the file that it saves.
 //
 // Errors: that there are no trained weights, and how to get them; weights of another program.
-func (p *Program) Trained(file string) (runtime.Program, error) {
+func (p *Program) Trained(std *Streams, w Weights) (runtime.Program, error) {
+	file := w.Weights
 	if file == "" && p.Attach != nil {
 		prog, err := p.Make()
 		if err != nil {
@@ -98,7 +98,7 @@ func (p *Program) Trained(file string) (runtime.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return prog, weights.LoadProgram(file, prog, p.Plan)
+	return prog, w.load(std, file, prog, p)
 }
 
 // weightsFile finds the trained weights.

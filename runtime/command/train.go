@@ -17,10 +17,10 @@ import (
 
 // Train trains as the program declares, saves the weights and measures them.
 type Train struct {
-	Seed    int32  `default:"1" help:"What all random numbers follow from."`
-	Epochs  Count  `help:"Train this many epochs at most, instead of the program's number." placeholder:"N"`
-	Resume  bool   `help:"Go on where an interrupted run stopped."`
-	Weights string `help:"Start from the weights in this file." placeholder:"FILE"`
+	Seed   int32 `default:"1" help:"What all random numbers follow from."`
+	Epochs Count `help:"Train this many epochs at most, instead of the program's number." placeholder:"N"`
+	Resume bool  `help:"Go on where an interrupted run stopped."`
+	Weights
 	NoSave  bool   `help:"Do not save the weights."`
 	History string `help:"Write the values of all epochs to this file, anew after each (CSV)." placeholder:"FILE"`
 
@@ -34,10 +34,10 @@ func (c *Train) Check() error {
 			return err
 		}
 	}
-	if c.Weights == "" {
+	if c.Weights.Weights == "" {
 		return nil
 	}
-	return CheckFile(c.Weights)
+	return CheckFile(c.Weights.Weights)
 }
 
 // Run carries out the command.
@@ -52,8 +52,8 @@ func (c *Train) Run(std *Streams, p *Program) error {
 	if err != nil {
 		return err
 	}
-	if c.Weights != "" {
-		if err := weights.LoadProgram(c.Weights, prog, p.Plan); err != nil {
+	if c.Weights.Weights != "" {
+		if err := c.Weights.load(std, c.Weights.Weights, prog, p); err != nil {
 			return err
 		}
 	}
@@ -110,7 +110,7 @@ func saver(out io.Writer, prog runtime.Program, p *plan.Program) func(path strin
 
 // loader loads what the program says, except where the command line gives the weights that the first train starts from.
 func (c *Train) loader(prog runtime.Program, p *plan.Program, train int) func(*plan.Load) (string, error) {
-	if c.Weights != "" && train == 0 {
+	if c.Weights.Weights != "" && train == 0 {
 		return nil
 	}
 	return func(load *plan.Load) (string, error) { return weights.Load(prog, p, load) }

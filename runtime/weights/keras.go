@@ -12,15 +12,16 @@ import (
 	"github.com/nnc-lang/nnc/runtime/hdf5"
 )
 
-// File is what a Keras file holds of a model's weights. The state of an optimizer is not among it.
+// File is what a file holds of a model's weights. The state of an optimizer is not among it.
 type File struct {
-	// Layers are those of the file, with and without weights. They are in the model's order, except for a .weights.h5 of
-	// Keras 3, which does not record it: there they are sorted by name.
+	// Layers are those of the file, with and without weights. They are in the model's order, except for safetensors and for a .weights.h5 of
+	// Keras 3, which do not record it: there they are sorted by name.
 	Layers []Layer
 	// ModelConfig is the JSON text that describes the model's layers, or empty.
 	ModelConfig string
 
 	unordered bool // Layers are not in the model's order
+	list      bool // the weights have no names, and their order is that of the model
 }
 
 // Layer is a layer and its weights.
@@ -33,7 +34,8 @@ type Layer struct {
 	// Config are the arguments of the class in a Model: what JSON can hold.
 	Config map[string]any
 
-	group string // in a .weights.h5: the group's name without its number, such as conv2d
+	group string // layers of one group are numbered in the model's order: conv2d in a .weights.h5
+	torch bool   // see Note [PyTorch's state dicts]
 }
 
 // Weight is a named tensor of a layer.
@@ -46,6 +48,8 @@ type Weight struct {
 type Entry struct {
 	Path   string // layer and weight, such as conv2d/kernel
 	Tensor *tensor.Tensor
+
+	torch bool
 }
 
 // Entries returns all weights, layer after layer.
@@ -53,7 +57,7 @@ func (f *File) Entries() []Entry {
 	var all []Entry
 	for _, l := range f.Layers {
 		for _, w := range l.Weights {
-			all = append(all, Entry{path.Join(l.Name, w.Name), w.Tensor})
+			all = append(all, Entry{path.Join(l.Name, w.Name), w.Tensor, l.torch})
 		}
 	}
 	return all
@@ -83,16 +87,15 @@ func ReadKeras(path string) (*File, error) {
 }
 
 // DecodeKeras is ReadKeras for size bytes of r.
-func DecodeKeras(r io.ReaderAt, size int64) (*File, error) {
-	var start [4]byte
-	if n, _ := r.ReadAt(start[:], 0); n == 4 && string(start[:]) == "PK\x03\x04" {
-		return nil, errors.New("this is a .keras archive: save the model as .h5, or unpack the archive and use the model.weights.h5 in it")
-	}
+func DecodeKeras(r io.ReaderAt, size int64) (*File, error) { return decodeHDF5(r, size, kerasGroups{}) }
+
+// decodeHDF5 is DecodeKeras where the groups of a .weights.h5 are known.
+func decodeHDF5(r io.ReaderAt, size int64, groups kerasGroups) (*File, error) {
 	file, err := hdf5.Open(r, size)
 	if err != nil {
 		return nil, err
 	}
-	k := &kerasReader{file: file, elements: 16*size + 1<<16}
+	k := &kerasReader{file: file, groups: groups, elements: 16*size + 1<<16}
 	root := file.Root()
 	switch {
 	case has(root, "model_weights"):
@@ -125,8 +128,9 @@ func DecodeKeras(r io.ReaderAt, size int64) (*File, error) {
 
 // kerasReader gathers the weights of a file.
 type kerasReader struct {
-	file *hdf5.File
-	out  File
+	file   *hdf5.File
+	groups kerasGroups
+	out    File
 	// elements is how many more elements may come, where a tensor counts as 64 and its elements. Weights hardly shrink when they are compressed; what claims to have
 	// shrunk much, or lists the same data many times, is an attack on the memory.
 	elements int64
@@ -260,29 +264,29 @@ func within(layer, weight string) string {
 	return weight
 }
 
-// split shortens lstm_cell/kernel to kernel where that is enough in the layer. Else the layer is made of others, as a model
-// in a model or Bidirectional, and becomes several ones.
+// split makes layers of the weights of one, which are several where it is made of others, as a model in a model or Bidirectional. A cell,
+// which is what an LSTM keeps its weights in, counts as its layer.
 func split(name string, weights []Weight) []Layer {
-	seen := map[string]bool{}
+	layers := []Layer{{Name: name}}
 	for _, w := range weights {
-		seen[path.Base(w.Name)] = true
-	}
-	if len(seen) == len(weights) {
-		for i := range weights {
-			weights[i].Name = path.Base(weights[i].Name)
+		dir := path.Dir(w.Name)
+		if isCell(path.Base(dir)) {
+			dir = path.Dir(dir)
 		}
-		return []Layer{{Name: name, Weights: weights}}
-	}
-	var layers []Layer
-	for _, w := range weights {
-		dir := strings.TrimSuffix(path.Dir(w.Name), "/lstm_cell")
-		dir = strings.TrimSuffix(strings.TrimSuffix(dir, "/gru_cell"), "/simple_rnn_cell")
 		layer := path.Join(name, dir)
-		if n := len(layers); n == 0 || layers[n-1].Name != layer {
+		if last := &layers[len(layers)-1]; last.Name != layer && len(last.Weights) == 0 {
+			last.Name = layer
+		} else if last.Name != layer {
 			layers = append(layers, Layer{Name: layer})
 		}
 		last := &layers[len(layers)-1]
 		last.Weights = append(last.Weights, Weight{path.Base(w.Name), w.Tensor})
 	}
 	return layers
+}
+
+// isCell tells whether a name is that of the cell in a recurrent layer.
+func isCell(name string) bool {
+	class, _, _ := cutNumber(name)
+	return class == "lstm_cell" || class == "gru_cell" || class == "simple_rnn_cell"
 }

@@ -346,11 +346,12 @@ func TestNotKeras(t *testing.T) {
 		data []byte
 		want string
 	}{
-		"archive": {[]byte("PK\x03\x04 and so on"), ".keras archive"},
+		"archive": {[]byte("PK\x03\x04 and so on"), "a broken zip archive"},
+		"pickle":  {[]byte("\x80\x02\x8a\nl\xfc\x9cFp\x9bY"), "safetensors"},
 		"text":    {[]byte("hello, world"), "not an HDF5 file"},
 		"other":   {otherHDF5(t), "not from Keras"},
 	} {
-		_, err := DecodeKeras(bytes.NewReader(tt.data), int64(len(tt.data)))
+		_, err := Decode(bytes.NewReader(tt.data), int64(len(tt.data)))
 		if err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s: error %v does not contain %q", name, err, tt.want)
 		}

@@ -3,6 +3,7 @@ package weights
 import (
 	"cmp"
 	"errors"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -14,8 +15,9 @@ import (
 // variables reads a .weights.h5 of Keras 3. There each layer is a group with its weights, numbered, in a group vars; it may
 // hold other layers. Groups are called after classes, as layers/conv2d_1, and vars has the layer's own name as an attribute.
 func (k *kerasReader) variables() error {
-	k.out.unordered = true
+	k.out.unordered = len(k.groups.order) == 0
 	titles := map[string]string{} // a group's path → its layer's name
+	maps.Copy(titles, k.groups.title)
 	err := k.file.Walk(func(o *hdf5.Object) error {
 		dir, base := path.Split(o.Path())
 		dir = strings.TrimSuffix(dir, "/")
@@ -37,23 +39,59 @@ func (k *kerasReader) variables() error {
 			return err
 		}
 		if len(weights) > 0 {
-			group := path.Base(dir)
-			if class, _, number := cutNumber(group); number {
-				group = class
-			}
-			name(group, weights)
-			k.out.Layers = append(k.out.Layers, Layer{Name: dir, Weights: weights, group: group})
+			classes := classesOf(dir)
+			name(classes[len(classes)-1], weights)
+			k.out.Layers = append(k.out.Layers, Layer{Name: dir, Weights: weights, group: groupOf(classes)})
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	slices.SortStableFunc(k.out.Layers, func(a, b Layer) int { return compareNumbered(a.Name, b.Name) })
+	slices.SortStableFunc(k.out.Layers, func(a, b Layer) int {
+		return cmp.Or(cmp.Compare(k.groups.place(a.Name), k.groups.place(b.Name)), compareNumbered(applied.Replace(a.Name), applied.Replace(b.Name)))
+	})
 	for i := range k.out.Layers {
 		k.out.Layers[i].Name = titledName(k.out.Layers[i].Name, titles)
 	}
 	return nil
+}
+
+// applied puts the parts of layers into the order of their use, which is not that of their names.
+var applied = strings.NewReplacer(
+	"/forward_layer", "/1", "/backward_layer", "/2", "/query_dense", "/1", "/key_dense", "/2", "/value_dense", "/3", "/output_dense", "/4",
+)
+
+// classesOf lists the classes in a group's path: layers/sequential_1/layers/conv2d is sequential, conv2d.
+func classesOf(dir string) (classes []string) {
+	for _, part := range strings.Split(dir, "/") {
+		if class, _, number := cutNumber(part); number {
+			part = class
+		}
+		if part != "layers" {
+			classes = append(classes, part)
+		}
+	}
+	return classes
+}
+
+// groupOf is what layers have in common whose numbers tell their order: those of one class, in models of one class, and the parts of one
+// layer.
+func groupOf(classes []string) string {
+	classes = slices.DeleteFunc(slices.Clone(classes), func(c string) bool {
+		return slices.Contains([]string{"cell", "forward_layer", "backward_layer", "query_dense", "key_dense", "value_dense", "output_dense"}, c)
+	})
+	return strings.Join(classes, "/")
+}
+
+// place is the number of the innermost known group that dir lies in. Unknown ones come last.
+func (g kerasGroups) place(dir string) int {
+	for ; dir != "."; dir = path.Dir(dir) {
+		if i := slices.Index(g.order, dir); i >= 0 {
+			return i
+		}
+	}
+	return len(g.order)
 }
 
 // numbered reads the datasets 0, 1 and so on of a group.
@@ -111,6 +149,13 @@ var weightNames = map[string][]string{
 	"depthwise_conv1d":    {"kernel", "bias"},
 	"depthwise_conv2d":    {"kernel", "bias"},
 	"einsum_dense":        {"kernel", "bias"},
+	"query_dense":         {"kernel", "bias"},
+	"key_dense":           {"kernel", "bias"},
+	"value_dense":         {"kernel", "bias"},
+	"output_dense":        {"kernel", "bias"},
+	"prelu":               {"alpha"},
+	"p_re_lu":             {"alpha"},
+	"rms_normalization":   {"scale"},
 	"embedding":           {"embeddings"},
 	"separable_conv1d":    {"depthwise_kernel", "pointwise_kernel", "bias"},
 	"separable_conv2d":    {"depthwise_kernel", "pointwise_kernel", "bias"},

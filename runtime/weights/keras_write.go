@@ -7,6 +7,7 @@ import (
 	"maps"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime/atomicfile"
@@ -93,6 +94,9 @@ func (m Model) weightsOnly() string {
 	return ""
 }
 
+// kerasName is a name in a Keras file, which allows no slash in it.
+func kerasName(name string) string { return strings.ReplaceAll(name, "/", "_") }
+
 // kerasObject is how Keras's JSON writes a layer or a model.
 type kerasObject struct {
 	ClassName string         `json:"class_name"`
@@ -106,7 +110,7 @@ func (m Model) config() ([]byte, error) {
 		batch = append(batch, d)
 	}
 	input := "input_layer"
-	for slices.ContainsFunc(m.Layers, func(l Layer) bool { return key(l.Name) == input }) {
+	for slices.ContainsFunc(m.Layers, func(l Layer) bool { return kerasName(l.Name) == input }) {
 		input += "_"
 	}
 	layers := []kerasObject{{"InputLayer", map[string]any{
@@ -115,11 +119,11 @@ func (m Model) config() ([]byte, error) {
 	for _, l := range m.Layers {
 		config := map[string]any{"trainable": true, "dtype": "float32"}
 		maps.Copy(config, l.Config)
-		config["name"] = key(l.Name)
+		config["name"] = kerasName(l.Name)
 		layers = append(layers, kerasObject{l.Class, config})
 	}
 	text, err := json.Marshal(kerasObject{"Sequential", map[string]any{
-		"name": key(m.Name), "trainable": true, "dtype": "float32", "layers": layers, "build_input_shape": batch,
+		"name": kerasName(m.Name), "trainable": true, "dtype": "float32", "layers": layers, "build_input_shape": batch,
 	}})
 	if err != nil {
 		return nil, fmt.Errorf("configuration of the model: %w", err)
@@ -131,12 +135,12 @@ func (m Model) config() ([]byte, error) {
 func (m Model) weights(group *hdf5.Node) error {
 	var names []string
 	for _, l := range m.Layers {
-		name := key(l.Name)
+		name := kerasName(l.Name)
 		if slices.Contains(names, name) {
 			return fmt.Errorf("two layers are called %q", name)
 		}
 		names = append(names, name)
-		if err := addLayer(group, name, path.Join(key(m.Name), name), l.Weights); err != nil {
+		if err := addLayer(group, name, path.Join(kerasName(m.Name), name), l.Weights); err != nil {
 			return fmt.Errorf("layer %q: %w", l.Name, err)
 		}
 	}

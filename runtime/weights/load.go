@@ -3,6 +3,7 @@ package weights
 import (
 	"errors"
 	"fmt"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,11 +22,11 @@ import (
 //
 // Errors: what is wrong with the file, or the cells that it lacks or has with other shapes.
 func Load(prog runtime.Program, p *plan.Program, l *plan.Load) (note string, err error) {
-	path := l.File
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(filepath.Dir(p.File), path)
+	name := l.File
+	if !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(p.File), name)
 	}
-	file, err := read(path)
+	file, err := Read(name)
 	if err != nil {
 		return "", fmt.Errorf("load: %w", err)
 	}
@@ -37,11 +38,11 @@ func Load(prog runtime.Program, p *plan.Program, l *plan.Load) (note string, err
 		if into == "" {
 			into = "the program"
 		}
-		return "", fmt.Errorf("load: %s does not fit %s:%w", path, into, err)
+		return "", fmt.Errorf("load: %s does not fit %s:%w", name, into, err)
 	}
 	for i, w := range want {
 		if err := prog.SetCell(cells[i], found[w.Path]); err != nil {
-			return "", fmt.Errorf("load: %s: %w", path, err)
+			return "", fmt.Errorf("load: %s: %w", name, err)
 		}
 	}
 	if len(rest) == 0 {
@@ -99,36 +100,31 @@ func prefixes(part string) []string {
 // matchPart finds a value for every wanted parameter under one of the prefixes, or in order; one that belongs to no layer may also be found
 // in the layer own. rest are the paths of the other entries.
 func (f *File) matchPart(want []Want, prefixes []string, own string) (found map[string]*tensor.Tensor, rest []string, err error) {
-	entries := f.Entries()
-	have := make(map[string]int, len(entries))
-	for i, e := range entries {
-		have[partKey(e.Path)] = i
-	}
 	var problems []string // where the fewest paths are missing
 	fewest := len(want) + 1
 	for _, prefix := range prefixes {
+		x := f.index()
 		found = make(map[string]*tensor.Tensor, len(want))
-		used := make([]bool, len(entries))
 		var wrong []string
 		missing := 0
 		for _, w := range want {
-			i, ok := have[partKey(join(prefix, w.Path))]
-			if !ok && !strings.Contains(w.Path, "/") {
-				i, ok = have[partKey(join(own, w.Path))]
+			i := x.find(join(prefix, w.Path))
+			if i < 0 && !strings.Contains(w.Path, "/") {
+				i = x.find(join(own, w.Path))
 			}
-			switch {
-			case !ok:
+			if i < 0 {
 				missing++
 				wrong = append(wrong, fmt.Sprintf("the file has no %q, which is wanted with shape %v", join(prefix, w.Path), w.Shape))
-			case !slices.Equal(entries[i].Tensor.Shape, w.Shape):
-				wrong = append(wrong, fmt.Sprintf("%q has shape %v in the file, but %v is wanted", entries[i].Path, entries[i].Tensor.Shape, w.Shape))
-			default:
-				found[w.Path], used[i] = entries[i].Tensor, true
+				continue
+			}
+			x.used[i] = true
+			if found[w.Path] = x.entries[i].as(path.Base(w.Path), w.Shape); found[w.Path] == nil {
+				wrong = append(wrong, fmt.Sprintf("%q has shape %v in the file, but %v is wanted", x.entries[i].Path, x.entries[i].Tensor.Shape, w.Shape))
 			}
 		}
 		if len(wrong) == 0 {
-			for i, e := range entries {
-				if !used[i] {
+			for i, e := range x.entries {
+				if !x.used[i] {
 					rest = append(rest, e.Path)
 				}
 			}
@@ -147,9 +143,6 @@ func (f *File) matchPart(want []Want, prefixes []string, own string) (found map[
 	}
 	return nil, nil, fmt.Errorf("\nBy name:\n%sIn order:\n  - %s", bullets(problems), why)
 }
-
-// partKey makes paths comparable: nnc writes dots between layers, Keras slashes or _.
-func partKey(path string) string { return key(strings.ReplaceAll(path, ".", "/")) }
 
 func join(prefix, path string) string {
 	if prefix == "" {

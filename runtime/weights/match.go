@@ -2,7 +2,9 @@ package weights
 
 import (
 	"fmt"
+	"maps"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,15 +26,117 @@ type Want struct {
 //
 // Errors: one that lists what the file lacks, what has another shape and what is left over.
 func (f *File) Match(want []Want) (map[string]*tensor.Tensor, error) {
-	byName, problems := f.matchNames(want)
+	found, _, err := f.selected(want, Selection{})
+	return found, err
+}
+
+// Selection says which of a file's weights go where.
+type Selection struct {
+	// Map has the file's name for the program's name of a layer or parameter, where they differ: conv2d → features.0.
+	Map map[string]string
+	// Partial takes the weights that fit by name, and leaves all other parameters as they are.
+	Partial bool
+}
+
+// selected finds values for the wanted parameters. With s.Partial, report says for which, and what is left.
+func (f *File) selected(want []Want, s Selection) (found map[string]*tensor.Tensor, report string, err error) {
+	x := f.index()
+	if err := s.check(want, x); err != nil {
+		return nil, "", err
+	}
+	byName, problems := x.names(want, s.Map)
+	if s.Partial {
+		if len(byName) == 0 {
+			return nil, "", fmt.Errorf("nothing in the file fits.\nBy name:\n%s", bullets(problems))
+		}
+		return byName, partly(want, byName, problems), nil
+	}
 	if len(problems) == 0 {
-		return byName, nil
+		return byName, "", nil
 	}
-	byOrder, why := f.matchOrder(want)
-	if why == "" {
-		return byOrder, nil
+	why := "names that are mapped decide"
+	if len(s.Map) == 0 {
+		if found, why = f.matchOrder(want); why == "" {
+			return found, "", nil
+		}
 	}
-	return nil, fmt.Errorf("the weights do not fit this model.\nBy name:\n%sIn order:\n  - %s", bullets(problems), why)
+	return nil, "", fmt.Errorf("the weights do not fit this model.\nBy name:\n%sIn order:\n  - %s", bullets(problems), why)
+}
+
+// check refuses a map that names nothing.
+func (s Selection) check(want []Want, x *index) error {
+	for _, ours := range slices.Sorted(maps.Keys(s.Map)) {
+		theirs := s.Map[ours]
+		if !slices.ContainsFunc(want, func(w Want) bool { return begins(w.Path, ours) }) {
+			return fmt.Errorf("the map's %q is no layer or parameter of the program; it has %s", ours, several(layersOf(want)))
+		}
+		if !slices.ContainsFunc(x.entries, func(e Entry) bool { return begins(e.Path, theirs) }) {
+			var names []string
+			for _, l := range x.file.Layers {
+				if len(l.Weights) > 0 {
+					names = append(names, l.Name)
+				}
+			}
+			return fmt.Errorf("the map's %q, for %q, is not in the file; it has %s", theirs, ours, several(names))
+		}
+	}
+	return nil
+}
+
+// layersOf lists the layers of wanted parameters.
+func layersOf(want []Want) (names []string) {
+	for _, w := range want {
+		if name := path.Dir(w.Path); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// slashes writes a path with one kind of separator: nnc and PyTorch have dots between layers.
+func slashes(path string) string { return strings.ReplaceAll(path, ".", "/") }
+
+// begins tells whether a path is name or lies in it.
+func begins(path, name string) bool { return inside(slashes(path), slashes(name)) != "" }
+
+// inside returns what a path is in a folder, "." for the folder itself, or "" if it lies elsewhere.
+func inside(path, folder string) string {
+	if path == folder {
+		return "."
+	}
+	rest, ok := strings.CutPrefix(path, folder+"/")
+	if !ok {
+		return ""
+	}
+	return rest
+}
+
+// mapped is a wanted path as the file calls it.
+func mapped(want string, names map[string]string) string {
+	want = slashes(want)
+	longest, to := "", want
+	for ours, theirs := range names {
+		ours = slashes(ours)
+		if rest := inside(want, ours); rest != "" && len(ours) > len(longest) {
+			longest, to = ours, path.Join(slashes(theirs), rest)
+		}
+	}
+	return to
+}
+
+// partly reports what was found and what was not.
+func partly(want []Want, found map[string]*tensor.Tensor, problems []string) string {
+	var names []string
+	for _, w := range want {
+		if found[w.Path] != nil {
+			names = append(names, w.Path)
+		}
+	}
+	text := fmt.Sprintf("%d of %d parameters have values from the file: %s", len(names), len(want), strings.Join(names, ", "))
+	if len(problems) == 0 {
+		return text
+	}
+	return text + "\nThe others stay as they are:\n" + strings.TrimSuffix(bullets(problems), "\n")
 }
 
 // maxListed is how many problems an error lists; more do not help.
@@ -50,32 +154,72 @@ func bullets(lines []string) string {
 	return b.String()
 }
 
-// key makes names comparable: Keras allows no slash in the name of a layer, so writing puts _ there.
-func key(name string) string { return strings.ReplaceAll(name, "/", "_") }
-
-func (f *File) matchNames(want []Want) (found map[string]*tensor.Tensor, problems []string) {
-	entries := f.Entries()
-	have := make(map[string]int, len(entries))
-	for i, e := range entries {
-		have[key(e.Path)] = i
+// key makes names comparable. Keras allows no slash in the name of a layer, so writing puts _ there; nnc and PyTorch write dots between
+// layers; and what only one of them names does not count: the cell in a recurrent layer, the class of a layer in Bidirectional.
+func key(name string) string {
+	var parts []string
+	for _, part := range strings.Split(slashes(name), "/") {
+		if direction := directed.FindStringSubmatch(part); direction != nil {
+			part = direction[1]
+		}
+		if !isCell(part) {
+			parts = append(parts, part)
+		}
 	}
+	return strings.Join(parts, "_")
+}
+
+var directed = regexp.MustCompile(`^(forward|backward)_(?:lstm|gru|simple_rnn|layer)(?:_\d+)?$`)
+
+// index finds entries by their paths.
+type index struct {
+	file    *File
+	entries []Entry
+	at      map[string]int // key of a path → entry
+	used    []bool
+}
+
+func (f *File) index() *index {
+	x := &index{file: f, entries: f.Entries(), at: map[string]int{}}
+	for i, e := range x.entries {
+		x.at[key(e.Path)] = i
+	}
+	x.used = make([]bool, len(x.entries))
+	return x
+}
+
+// find returns the number of the entry that a parameter's path names, or -1.
+func (x *index) find(name string) int {
+	if i, ok := x.at[key(name)]; ok {
+		return i
+	}
+	if theirs := torchNames[path.Base(name)]; theirs != "" {
+		if i, ok := x.at[key(path.Join(path.Dir(name), theirs))]; ok && x.entries[i].torch {
+			return i
+		}
+	}
+	return -1
+}
+
+// names finds values by path.
+func (x *index) names(want []Want, names map[string]string) (found map[string]*tensor.Tensor, problems []string) {
 	found = make(map[string]*tensor.Tensor, len(want))
-	used := make([]bool, len(entries))
 	for _, w := range want {
-		i, ok := have[key(w.Path)]
-		if !ok {
-			problems = append(problems, fmt.Sprintf("the file has no %q, which the model wants with shape %v", w.Path, w.Shape))
+		name := mapped(w.Path, names)
+		i := x.find(name)
+		if i < 0 {
+			problems = append(problems, fmt.Sprintf("the file has no %q, which the model wants with shape %v", name, w.Shape))
 			continue
 		}
-		used[i] = true
-		if t := entries[i].Tensor; slices.Equal(t.Shape, w.Shape) {
+		x.used[i] = true
+		if t := x.entries[i].as(path.Base(w.Path), w.Shape); t != nil {
 			found[w.Path] = t
 		} else {
-			problems = append(problems, fmt.Sprintf("%q has shape %v in the file, but the model wants %v", w.Path, t.Shape, w.Shape))
+			problems = append(problems, fmt.Sprintf("%q has shape %v in the file, but the model wants %v", x.entries[i].Path, x.entries[i].Tensor.Shape, w.Shape))
 		}
 	}
-	for i, e := range entries {
-		if !used[i] {
+	for i, e := range x.entries {
+		if !x.used[i] {
 			problems = append(problems, fmt.Sprintf("the model has no %q, which the file has with shape %v", e.Path, e.Tensor.Shape))
 		}
 	}
@@ -90,6 +234,9 @@ type wantLayer struct {
 
 // matchOrder pairs layers in order, or says why not.
 func (f *File) matchOrder(want []Want) (found map[string]*tensor.Tensor, why string) {
+	if f.list {
+		return f.matchList(want)
+	}
 	var wanted []wantLayer
 	for _, w := range want {
 		name := path.Dir(w.Path)
@@ -117,10 +264,23 @@ func (f *File) matchOrder(want []Want) (found map[string]*tensor.Tensor, why str
 			return nil, fmt.Sprintf("layer %d of the model, %q, wants %s, but layer %d of the file, %q, has %s",
 				i+1, w.name, w, i+1, layers[at].Name, layers[at])
 		}
-		for path, t := range pairs {
-			found[path] = t
-		}
+		maps.Copy(found, pairs)
 		layers = slices.Delete(layers, at, at+1)
+	}
+	return found, ""
+}
+
+// matchList pairs weights that have no names.
+func (f *File) matchList(want []Want) (found map[string]*tensor.Tensor, why string) {
+	entries := f.Entries()
+	if len(want) != len(entries) {
+		return nil, fmt.Sprintf("the model has %d parameters, the file %d", len(want), len(entries))
+	}
+	found = make(map[string]*tensor.Tensor, len(want))
+	for i, w := range want {
+		if found[w.Path] = entries[i].as(path.Base(w.Path), w.Shape); found[w.Path] == nil {
+			return nil, fmt.Sprintf("parameter %d of the model, %q, wants shape %v, but %q of the file has %v", i+1, w.Path, w.Shape, entries[i].Path, entries[i].Tensor.Shape)
+		}
 	}
 	return found, ""
 }
@@ -135,8 +295,8 @@ func choose(w wantLayer, layers []Layer) (at int, why string) {
 		case at < 0:
 			at = i
 		case layers[at].group != l.group:
-			return 0, fmt.Sprintf("%q could be the file's %q or %q, and a .weights.h5 file does not tell the order of layers: "+
-				"give the model's layers the names of the file, or save it as .h5", w.name, layers[at].Name, l.Name)
+			return 0, fmt.Sprintf("%q could be the file's %q or %q, and the file does not tell the order of its layers: say which with a map, "+
+				"give the model's layers the names of the file, or, if Keras wrote it, save the model as .h5 or .keras", w.name, layers[at].Name, l.Name)
 		}
 	}
 	if at < 0 {
@@ -150,8 +310,10 @@ func pair(w wantLayer, l Layer) map[string]*tensor.Tensor {
 	if len(w.weights) != len(l.Weights) {
 		return nil
 	}
+	entry := func(i int) Entry { return Entry{"", l.Weights[i].Tensor, l.torch} }
 	named := func(want Want) int {
-		return slices.IndexFunc(l.Weights, func(have Weight) bool { return have.Name == path.Base(want.Path) })
+		name := path.Base(want.Path)
+		return slices.IndexFunc(l.Weights, func(have Weight) bool { return have.Name == name || l.torch && have.Name == torchNames[name] })
 	}
 	byName := !slices.ContainsFunc(w.weights, func(want Want) bool { return named(want) < 0 })
 	used := make([]bool, len(l.Weights))
@@ -161,18 +323,20 @@ func pair(w wantLayer, l Layer) map[string]*tensor.Tensor {
 		if byName {
 			at = named(want)
 		} else {
-			for i, have := range l.Weights {
-				if !used[i] && slices.Equal(have.Tensor.Shape, want.Shape) {
+			for i := range l.Weights {
+				if !used[i] && entry(i).as(path.Base(want.Path), want.Shape) != nil {
 					at = i
 					break
 				}
 			}
 		}
-		if at < 0 || used[at] || !slices.Equal(l.Weights[at].Tensor.Shape, want.Shape) {
+		if at < 0 || used[at] {
 			return nil
 		}
 		used[at] = true
-		pairs[want.Path] = l.Weights[at].Tensor
+		if pairs[want.Path] = entry(at).as(path.Base(want.Path), want.Shape); pairs[want.Path] == nil {
+			return nil
+		}
 	}
 	return pairs
 }

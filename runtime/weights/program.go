@@ -59,10 +59,19 @@ func SaveProgram(path string, prog runtime.Program, p *plan.Program) (note strin
 	return WriteKeras(path, m)
 }
 
-// LoadProgram gives a program's parameters and states the values in a Keras file, or in a safetensors file of the same names.
+// LoadProgram gives all of a program's parameters and states the values in a file of weights.
 //
 // Errors: what is wrong with the file, or how it does not fit the program.
 func LoadProgram(path string, prog runtime.Program, p *plan.Program) error {
+	_, err := Selection{}.LoadProgram(path, prog, p)
+	return err
+}
+
+// LoadProgram gives a program's parameters and states the values that the selection takes from a file of weights. The report of a partial one
+// says which have got values; it is "" otherwise.
+//
+// Errors: what is wrong with the file, or how it does not fit the program.
+func (s Selection) LoadProgram(path string, prog runtime.Program, p *plan.Program) (report string, err error) {
 	var want []Want
 	cells := map[string]*ir.Cell{}
 	for _, c := range p.Module.Cells {
@@ -76,20 +85,23 @@ func LoadProgram(path string, prog runtime.Program, p *plan.Program) error {
 		cells[w.Path] = c
 		want = append(want, w)
 	}
-	file, err := read(path)
+	file, err := Read(path)
 	if err != nil {
-		return err
+		return "", err
 	}
-	found, err := file.Match(want)
+	found, report, err := file.selected(want, s)
 	if err != nil {
-		return fmt.Errorf("%s does not fit the program %s: %w", path, p.File, err)
+		return "", fmt.Errorf("%s does not fit the program %s: %w", path, p.File, err)
 	}
 	for _, w := range want {
+		if found[w.Path] == nil { // a partial selection leaves it
+			continue
+		}
 		if err := prog.SetCell(cells[w.Path].Name, found[w.Path]); err != nil {
-			return err
+			return "", err
 		}
 	}
-	return nil
+	return report, nil
 }
 
 // ownerOf is the path of the layer that holds a cell; the model's name where the model holds it itself.

@@ -29,3 +29,12 @@ for i, w in enumerate(model.weights):
     print(i, w.path, w.shape)
 model.save("mixed.h5")
 model.save_weights("mixed.weights.h5")
+
+# Arrays of NumPy: element i is i - 2.5, or i - 2 where it is a whole number, in 2 rows of 3.
+a = np.arange(6, dtype="f8").reshape(2, 3) - 2.5
+arrays = {f"float/{kind}": a.astype(kind) for kind in ["f2", "f4", "f8"]}
+arrays |= {f"big/{kind}": a.astype(">" + kind) for kind in ["f2", "f4", "f8", "i4"]}
+arrays |= {f"int/{kind}": (a + 0.5).astype(kind) for kind in ["i1", "i2", "i4", "i8"]}
+arrays |= {"columns/f4": np.asfortranarray(a.astype("f4")), "bool/b1": a > 0, "scalar/f4": np.float32(1.5)}
+np.savez_compressed("named.npz", **arrays)
+np.savez("list.npz", np.ones((3, 2), "f4"), np.zeros(2, "f4"), np.full((2, 1), 2, "f4"), np.full(1, 3, "f4"))

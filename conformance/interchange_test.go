@@ -1,0 +1,147 @@
+package conformance
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/nnc-lang/nnc/convert/keras"
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/lang"
+	"github.com/nnc-lang/nnc/runtime/weights"
+)
+
+// interchange is where the files of Keras and PyTorch are; see README.md there.
+var interchange = filepath.Join("testdata", "interchange")
+
+// readCase reads inputs and outputs of a case.
+func readCase(t *testing.T, name string) (inputs, outputs []*tensor.Tensor) {
+	t.Helper()
+	b := unzip(t, filepath.Join(interchange, name+".safetensors.gz"))
+	tensors, err := weights.DecodeSafetensors(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; tensors[fmt.Sprint("in.", i)] != nil; i++ {
+		inputs = append(inputs, tensors[fmt.Sprint("in.", i)])
+	}
+	for i := 0; tensors[fmt.Sprint("out.", i)] != nil; i++ {
+		outputs = append(outputs, tensors[fmt.Sprint("out.", i)])
+	}
+	if len(inputs) == 0 || len(outputs) == 0 {
+		t.Fatalf("%s has nothing to compare", name)
+	}
+	return inputs, outputs
+}
+
+// predicts compares what a program's only model makes of the inputs with the outputs.
+func predicts(t *testing.T, c *compiled, inputs, outputs []*tensor.Tensor) {
+	t.Helper()
+	f := c.Module().Func(c.plan.Models[0].Predict)
+	args := slices.Clone(inputs)
+	for i, p := range f.Params[:min(len(args), len(f.Params))] {
+		if p.Type.DType != args[i].DType { // Keras takes ids as numbers
+			args[i] = args[i].To(p.Type.DType)
+		}
+	}
+	for range len(f.Params) - len(args) {
+		args = append(args, tensor.New(tensor.I32))
+	}
+	got, err := c.Call(f.Name, args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != len(outputs) {
+		t.Fatalf("%d outputs, want %d", len(got), len(outputs))
+	}
+	for i := range outputs {
+		compare(t, fmt.Sprint("output ", i), got[i], outputs[i], tolerance{1e-5, 1e-5})
+	}
+}
+
+// The models of Keras become programs that predict the same with the same file's weights.
+func TestImport(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join(interchange, "*.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checked := 0
+	for _, path := range files {
+		name := strings.TrimSuffix(filepath.Base(path), ".gz")
+		if ext := filepath.Ext(name); ext != ".keras" && ext != ".h5" {
+			continue
+		}
+		checked++
+		t.Run(name, func(t *testing.T) {
+			file := unzipped(t, path)
+			f, err := weights.Read(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text, _, err := keras.Program(f.ModelConfig, "From Keras.")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if golden := filepath.Join(interchange, name+".nn"); os.Getenv("NNC_UPDATE") != "" {
+				if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			} else if want := string(read(t, golden)); text != want {
+				t.Errorf("%s became\n%s\nwant\n%s", name, text, want)
+			}
+			c := compile(t, diag.NewFile("imported.nn", text), lang.Options{}, setting{backend: backends[0], precision: tensor.F32})
+			if err := weights.LoadProgram(file, c.Program, c.plan); err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			in, out := readCase(t, strings.TrimSuffix(strings.TrimSuffix(name, ".h5"), ".keras"))
+			predicts(t, c, in, out)
+		})
+	}
+	if checked < 16 {
+		t.Errorf("only %d files", checked)
+	}
+}
+
+// torchPrograms are the modules of torch_models.py, and how their names belong to the program's.
+var torchPrograms = map[string]struct {
+	text string
+	maps map[string]string
+}{
+	"pictures": {`model Pictures(x: f32[9, 8, 3]) {
+    x |> Conv2D(4, 3, relu) |> BatchNorm(eps: 1e-5) |> Conv2D(8, 2, relu, width: 3, groups: 4) |> Conv2DTranspose(5, 2, strides: 2)
+        |> GlobalAvgPool2D() |> Dense(3)
+}`, map[string]string{
+		"conv2d": "features.0", "batch_norm": "features.2", "conv2d_1": "features.3", "conv2d_transpose": "features.5", "dense": "classifier",
+	}},
+	"words": {`model Words(x: i32[6]) {
+    let norm = LayerNorm(1e-5)
+    let out = Dense(3)
+    let both = x |> Embedding(11, 5) |> Bidirectional(LSTM(4, return_sequences: true))
+    both |> GRU(3) |> norm |> out
+}`, map[string]string{"bidirectional": "lstm"}},
+	"tokens": {`model Tokens(x: f32[5, 8]) {
+    let attention = MultiHeadAttention(2, 4)
+    let norm = LayerNorm(1e-5)
+    norm(x + attention(x))
+}`, nil},
+}
+
+// State dicts of PyTorch, whose layouts differ, give equal predictions.
+func TestTorch(t *testing.T) {
+	for name, p := range torchPrograms {
+		t.Run(name, func(t *testing.T) {
+			c := compile(t, diag.NewFile(name+".nn", p.text), lang.Options{}, setting{backend: backends[0], precision: tensor.F32})
+			file := unzipped(t, filepath.Join(interchange, "torch_"+name+".state.safetensors.gz"))
+			if _, err := (weights.Selection{Map: p.maps}).LoadProgram(file, c.Program, c.plan); err != nil {
+				t.Fatal(err)
+			}
+			in, out := readCase(t, "torch_"+name)
+			predicts(t, c, in, out)
+		})
+	}
+}
