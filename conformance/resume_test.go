@@ -136,7 +136,11 @@ func command(t *testing.T, folder string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(nnc(t), args...)
 	cmd.Dir = folder
-	cmd.Env = append(os.Environ(), childVariable+"=")
+	examples, err := filepath.Abs(filepath.Join("..", "examples"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Env = append(os.Environ(), childVariable+"=", "NNC_ALLOW="+examples) // whose data copies of examples link to
 	return cmd
 }
 

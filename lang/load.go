@@ -11,7 +11,7 @@ import (
 )
 
 // weightSuffixes are the ends of the names of files that weights can be read from.
-var weightSuffixes = []string{".h5", ".safetensors"}
+var weightSuffixes = []string{".h5", ".keras", ".safetensors", ".npz"}
 
 // load reads `load: "trunk.h5" into trunk`: which cells begin with the values in the file.
 func (t *trainer) load(f *frame, p *plan.Train) {
@@ -22,7 +22,7 @@ func (t *trainer) load(f *frame, p *plan.Train) {
 	}
 	l := &plan.Load{File: t.set.text("load", ""), At: f.locate(g.node.Span())}
 	if l.File != "" && !slices.ContainsFunc(weightSuffixes, func(s string) bool { return strings.HasSuffix(l.File, s) }) {
-		f.errorf(g.node.Span(), diag.UnknownFormat, "weights are read from files whose names end in .h5 or .safetensors, not %q", l.File)
+		f.errorf(g.node.Span(), diag.UnknownFormat, "weights are read from files whose names end in .h5, .keras, .safetensors or .npz, not %q", l.File)
 		return
 	}
 	p.Load = l

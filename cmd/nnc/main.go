@@ -18,6 +18,7 @@ type commands struct {
 	Eval     evalCmd     `cmd:"" help:"Measure a trained program on its test data."`
 	Predict  predictCmd  `cmd:"" help:"Say what a trained program makes of pictures."`
 	Generate generateCmd `cmd:"" help:"Continue a text with a trained program."`
+	New      newCmd      `cmd:"" help:"Begin a project that trains at once."`
 	Import   importCmd   `cmd:"" help:"Turn a model of Keras into a program."`
 	Weights  weightsCmd  `cmd:"" help:"List what a file of weights holds."`
 	Check    checkCmd    `cmd:"" help:"Report the errors of programs without running them."`
@@ -31,6 +32,9 @@ type commands struct {
 	Doc      docCmd      `cmd:"" help:"Show the library, or what a file declares."`
 	Ops      opsCmd      `cmd:"" help:"List the compiler's ops."`
 	Explain  explainCmd  `cmd:"" name:"explain-error" help:"Say what an error means and how to mend it."`
+
+	Completion  completionCmd `cmd:"" help:"Print a script that completes command lines in a shell."`
+	ShowVersion versionCmd    `cmd:"" name:"version" help:"Print the version."`
 
 	Version kong.VersionFlag `help:"Print the version and leave."`
 }

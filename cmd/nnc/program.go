@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/nnc-lang/nnc/lang"
 	"github.com/nnc-lang/nnc/passes"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/access"
 	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/train"
@@ -18,7 +21,19 @@ import (
 
 // settings give options of programs values.
 type settings struct {
-	Set map[string]string `help:"Give an option of the program a value; for several, repeat it." placeholder:"NAME=VALUE" mapsep:"none"`
+	Set   map[string]string `help:"Give an option of the program a value; for several, repeat it." placeholder:"NAME=VALUE" mapsep:"none"`
+	Allow []string          `help:"Let the program read and write in this folder, which is not its own; for several, repeat it, or list them in NNC_ALLOW." placeholder:"FOLDER" sep:"none"`
+}
+
+// allowed are the folders beside its own that the program may use: those of the flag and of the environment, and what is named by options.
+func (s settings) allowed() []string {
+	folders := append(slices.Clone(s.Allow), filepath.SplitList(os.Getenv("NNC_ALLOW"))...)
+	for _, v := range s.Set {
+		if filepath.IsAbs(v) {
+			folders = append(folders, v)
+		}
+	}
+	return folders
 }
 
 // source is the program file of a command and the options given to it.
@@ -54,10 +69,11 @@ func (s source) load(std *command.Streams, use dataUse) (*loaded, error) {
 		return nil, fmt.Errorf("%s is empty", src.Name)
 	}
 	l := &loaded{settings: s.settings, data: map[*plan.Data]*data.Dataset{}}
+	allow := s.allowed()
 	schema := func(d *plan.Data) error {
 		fields := d.Fields
 		d.Fields = nil // what the program cannot know is not compared
-		ds, err := train.OpenData(&plan.Program{File: s.File}, d)
+		ds, err := train.OpenData(&plan.Program{File: s.File, Allow: allow}, d)
 		d.Fields = fields
 		switch {
 		case err == nil:
@@ -71,7 +87,16 @@ func (s source) load(std *command.Streams, use dataUse) (*loaded, error) {
 	}
 	program, list := lang.Compile(src, lang.Options{
 		Set: s.Set, Schema: schema,
-		Read: func(path string) (*diag.File, error) { return readSource(std, path) },
+		Read: func(path string) (*diag.File, error) {
+			full, err := filepath.Abs(path)
+			if err == nil {
+				err = access.Check(&plan.Program{File: s.File, Allow: allow}, full)
+			}
+			if err != nil {
+				return nil, err
+			}
+			return readSource(std, path)
+		},
 	})
 	if len(list.All) > 0 {
 		command.Report(*std, list)
@@ -82,6 +107,7 @@ func (s source) load(std *command.Streams, use dataUse) (*loaded, error) {
 		}
 		return nil, command.ReportedError{Code: command.CodeOf(list)}
 	}
+	program.Allow = allow
 	l.plan = program
 	return l, nil
 }
@@ -123,6 +149,9 @@ func (s settings) words() []string {
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(s.Set)) {
 		words = append(words, "--set", name+"="+s.Set[name])
+	}
+	for _, folder := range s.Allow {
+		words = append(words, "--allow", folder)
 	}
 	return words
 }

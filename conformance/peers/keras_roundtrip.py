@@ -78,11 +78,12 @@ def photographs(example, folder, size):
 class Peers:
     def __init__(self, nnc, folder, size):
         self.nnc, self.folder, self.worst = nnc, folder, 0.0
+        self.env = os.environ | {"NNC_ALLOW": str(pathlib.Path(sys.argv[2]).resolve())}  # where the link to the photographs leads
         self.program = folder / "model.nn"
         self.program.write_text(PROGRAM.format(size=size, hidden=HIDDEN))
 
     def run(self, *args):
-        return subprocess.run([self.nnc, *map(str, args)], cwd=self.folder, check=True, capture_output=True, text=True).stdout
+        return subprocess.run([self.nnc, *map(str, args)], cwd=self.folder, check=True, capture_output=True, text=True, env=self.env).stdout
 
     def predict(self, weights, paths):
         """What nnc predicts with a weight file."""

@@ -12,7 +12,8 @@ import (
 
 // Program is a compiled .nn file.
 type Program struct {
-	File   string // path of the source file as the user gave it; relative paths in the program start from its folder
+	File   string   // path of the source file as the user gave it; relative paths in the program start from its folder
+	Allow  []string // folders beside the program's that the user lets it read and write; the front end sets none
 	Module *ir.Module
 	Init   string // function (seed: i32[]) that gives every cell its first value
 	Reset  string // function (seed: i32[]) that gives streams and metrics their first values; "" if there are none

@@ -111,10 +111,10 @@ func (s *tableSource) At(i int, dst []*tensor.Tensor, row int) error {
 			clear(out[copy(out, c.sentence(i, make([]int32, 0, 64))):])
 		case c.Kind == Image:
 			path := filepath.FromSlash(c.paths[i])
-			if !filepath.IsAbs(path) {
-				path = filepath.Join(s.fileOf(i).folder, path)
+			if !filepath.IsLocal(path) { // a table comes from somebody else, perhaps
+				return fmt.Errorf("%s, column %q: %s leads out of the table's folder: pictures must lie in it or below", s.Name(i), c.From[0], c.paths[i])
 			}
-			r, err := loadImage(path, c.Picture)
+			r, err := loadImage(filepath.Join(s.fileOf(i).folder, path), c.Picture)
 			if err != nil {
 				return fmt.Errorf("%s, column %q: %s: %w", s.Name(i), c.From[0], c.paths[i], err)
 			}

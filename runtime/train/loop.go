@@ -259,11 +259,13 @@ func (r *run) saveOnTheWay() error {
 	if r.saver.steps > 0 {
 		return r.capturedInto(r.saver.write)
 	}
+	began := time.Now()
 	ck, err := r.capture()
 	if err != nil {
 		return err
 	}
 	r.saver.background(ck)
+	r.saver.pause(time.Since(began))
 	return nil
 }
 

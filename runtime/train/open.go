@@ -6,15 +6,20 @@ import (
 	"slices"
 
 	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/runtime/access"
 	"github.com/nnc-lang/nnc/runtime/data"
 )
 
 // OpenData opens the sources of a data declaration; relative paths start from the program's folder. Classes, vocabularies and means that
 // the declaration's fields have are taken from there; others are found in the data.
 //
-// Errors: what the source says, or fields of it that are not the ones the program was compiled for.
+// Errors: *access.OutsideError; what the source says, or fields of it that are not the ones the program was compiled for.
 func OpenData(p *plan.Program, d *plan.Data) (*data.Dataset, error) {
-	ds, err := openSource(filepath.Dir(p.File), d)
+	err := access.CheckData(p, d)
+	var ds *data.Dataset
+	if err == nil {
+		ds, err = openSource(filepath.Dir(p.File), d)
+	}
 	if err == nil {
 		err = orderSources(ds, d.Order)
 	}

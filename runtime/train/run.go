@@ -15,6 +15,7 @@ import (
 
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/access"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/term"
 )
@@ -107,6 +108,9 @@ func Run(ctx context.Context, prog runtime.Program, p *plan.Program, t *plan.Tra
 		r.printf("%s holds a run that had finished: %s\n", r.saver.path, r.done.describe())
 	} else if err := r.train(ctx); err != nil {
 		return nil, err
+	}
+	if text := r.saver.pausesText(); text != "" {
+		r.printf("checkpoints: %s\n", text)
 	}
 	result, err := r.finish()
 	if result != nil {
@@ -258,6 +262,11 @@ func (r *run) checkWeights() error {
 	path := r.weightsPath()
 	if path == "" {
 		return nil
+	}
+	if r.opt.Weights == "" {
+		if err := access.Check(r.p, r.t.Save); err != nil {
+			return r.saveError(path, err)
+		}
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return r.saveError(path, errors.New("it is a folder"))

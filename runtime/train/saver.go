@@ -26,6 +26,9 @@ type saver struct {
 	goodStep int        // which one
 	inFlight int        // step of the write in the background
 	failure  string     // the last failure; each is told once
+	pauses   int        // how often the run waited for a state to be copied
+	paused   time.Duration
+	longest  time.Duration
 }
 
 // due reports whether it is time for a checkpoint after that step.
@@ -77,6 +80,26 @@ func (s *saver) write(ck *checkpoint) error {
 	s.wait()
 	s.begin(ck)
 	return s.ended(writeCheckpoint(s.path, ck))
+}
+
+// pause takes note of how long the run stood still for a checkpoint on the way.
+func (s *saver) pause(d time.Duration) {
+	s.pauses++
+	s.paused += d
+	s.longest = max(s.longest, d)
+}
+
+// pausesText says how long the run stood still for checkpoints on the way; "" if there were none.
+func (s *saver) pausesText() string {
+	if s.pauses == 0 {
+		return ""
+	}
+	times := "once"
+	if s.pauses > 1 {
+		times = fmt.Sprintf("%d times", s.pauses)
+	}
+	return fmt.Sprintf("the state was saved %s on the way; training stood still for %s at most, %s in all", times,
+		s.longest.Round(10*time.Microsecond), s.paused.Round(10*time.Microsecond))
 }
 
 // wait returns when no write is in flight.

@@ -12,6 +12,7 @@ import (
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/access"
 )
 
 // Load carries out a train's load clause: the cells that it names get the values that a file has for them. note says which entries of
@@ -22,6 +23,9 @@ import (
 //
 // Errors: what is wrong with the file, or the cells that it lacks or has with other shapes.
 func Load(prog runtime.Program, p *plan.Program, l *plan.Load) (note string, err error) {
+	if err := access.Check(p, l.File); err != nil {
+		return "", fmt.Errorf("load: %w", err)
+	}
 	name := l.File
 	if !filepath.IsAbs(name) {
 		name = filepath.Join(filepath.Dir(p.File), name)
