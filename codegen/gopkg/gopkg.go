@@ -1,10 +1,10 @@
 // Package gopkg writes a model as a Go package, which needs nothing but the standard library: typed arrays in and out, the weights
 // embedded or read, the computation as Go text for every platform.
 //
-//	gopkg.go     the package's files and its interface (template/model.go.tmpl)
+//	gopkg.go     the package's files and its interface (_template/model.go.tmpl)
 //	function.go  a function of the IR as a Go function
 //	nest.go      a loop nest as Go loops (scalar.go: its body, index.go: index expressions)
-//	template/    what every generated package has
+//	_template/   what every generated package has
 package gopkg
 
 import (
@@ -22,9 +22,10 @@ import (
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime/exec"
 )
 
-//go:embed template
+//go:embed _template
 var templates embed.FS
 
 // Options say what a package is to hold.
@@ -34,6 +35,9 @@ type Options struct {
 
 	// Weights has the values of the model's cells, which the package embeds as the file weights.safetensors; nil for none.
 	Weights []byte
+
+	// Native is the machine code of Predictor's module, which is used on the processors that it is for; nil for none.
+	Native *exec.Program
 }
 
 // head is the first line of every file, by which tools know that it was generated.
@@ -62,16 +66,32 @@ func Generate(p *plan.Program, m *plan.Model, o Options) (map[string][]byte, err
 		return nil, err
 	}
 	for _, name := range []string{"support.go", "weights.go"} {
-		text, err := templates.ReadFile("template/" + name)
+		files[name] = v.fixed(name)
+	}
+	if v.Native {
+		native, err := v.nativeFiles(o.Native, m.Predict)
 		if err != nil {
-			panic("BUG: gopkg: " + err.Error())
+			return nil, err
 		}
-		files[name] = []byte(head + strings.Replace(string(text), "package model", "package "+o.Package, 1))
+		maps.Copy(files, native)
 	}
 	if o.Weights != nil {
 		files["weights.safetensors"] = o.Weights
 	}
 	return files, nil
+}
+
+// fixed returns a file that is the same in all packages, but for the package's name.
+func (v *view) fixed(name string) []byte {
+	return []byte(head + strings.Replace(templateText(name), "package model", "package "+v.Package, 1))
+}
+
+func templateText(name string) string {
+	text, err := templates.ReadFile("_template/" + name)
+	if err != nil {
+		panic("BUG: gopkg: " + err.Error())
+	}
+	return string(text)
 }
 
 // view is what the template of the interface shows.
@@ -185,6 +205,7 @@ func newView(m *plan.Model, f *ir.Func, o Options) (*view, error) {
 		return nil, err
 	}
 	n := len(v.Labels)
+	v.Native = v.Static && o.Native != nil
 	v.Classifies = v.Static && v.Output.Elem == "float32" && (n == 2 && v.Output.Len == 1 || n > 1 && n == v.Output.Len)
 	return v, nil
 }
@@ -335,7 +356,7 @@ func (v *view) Passed() string {
 
 // render writes the interface.
 func (v *view) render() ([]byte, error) {
-	t := template.Must(template.ParseFS(templates, "template/model.go.tmpl"))
+	t := template.Must(template.ParseFS(templates, "_template/model.go.tmpl"))
 	var b bytes.Buffer
 	b.WriteString(head)
 	if err := t.Execute(&b, v); err != nil {

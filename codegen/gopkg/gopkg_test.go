@@ -3,18 +3,21 @@ package gopkg_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/codegen/gopkg"
 	"github.com/nnc-lang/nnc/codegen/interp"
+	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -59,6 +62,18 @@ var models = []struct {
 
 // TestPackages builds packages for models and runs them: outputs must be the interpreter's.
 func TestPackages(t *testing.T) {
+	t.Run("go", func(t *testing.T) { testPackages(t, "") })
+	t.Run("native", func(t *testing.T) {
+		if _, err := native.FindToolchain(); errors.Is(err, native.ErrNoLLVM) {
+			t.Skip(err)
+		}
+		testPackages(t, "x86-64-v3")
+	})
+}
+
+// testPackages uses machine code for a level of processors, unless that is "".
+func testPackages(t *testing.T, cpu string) {
+	t.Parallel()
 	dir := t.TempDir()
 	write(t, dir, "go.mod", "module example.com/check\n\ngo 1.24\n")
 	var calls strings.Builder
@@ -66,7 +81,14 @@ func TestPackages(t *testing.T) {
 	var want [][]float64
 	for _, m := range models {
 		prog, p := compile(t, m.text)
-		files, err := gopkg.Generate(p, p.Models[0], gopkg.Options{Package: m.name, File: m.name + ".nn", Weights: weightsOf(t, prog)})
+		options := gopkg.Options{Package: m.name, File: m.name + ".nn", Weights: weightsOf(t, prog)}
+		if cpu != "" && m.lengths == nil {
+			var err error
+			if options.Native, err = native.Build(gopkg.Predictor(p.Module, p.Models[0].Predict), cpu); err != nil {
+				t.Fatalf("%s: %v", m.name, err)
+			}
+		}
+		files, err := gopkg.Generate(p, p.Models[0], options)
 		if err != nil {
 			t.Fatalf("%s: %v", m.name, err)
 		}
@@ -91,10 +113,14 @@ func TestPackages(t *testing.T) {
 			}
 			want = append(want, z)
 			fmt.Fprintf(&calls, "\t\t{\n\t\t\ty, err := m.Predict(%s)\n\t\t\tcheck(err)\n\t\t\tshow(y)\n\t\t}\n", params)
+			if m.lengths == nil {
+				fmt.Fprintf(&calls, "\t\t{\n%s\t\t}\n", batchText(params, len(z)))
+				want = append(want, slices.Repeat(z, 19))
+			}
 		}
 		calls.WriteString("\t}\n")
 	}
-	write(t, dir, "main.go", "package main\n\nimport (\n\t\"encoding/json\"\n\t\"os\"\n\n"+imports.String()+`)
+	write(t, dir, "main.go", "package main\n\nimport (\n\t\"encoding/json\"\n\t\"os\"\n\t\"slices\"\n\n"+imports.String()+`)
 
 func check(err error) {
 	if err != nil {
@@ -130,6 +156,23 @@ func main() {
 			}
 		}
 	}
+}
+
+// batchText calls PredictBatch with the same example 19 times, which is more than a batch of machine code and no multiple of it.
+func batchText(params string, outputs int) string {
+	var names []string
+	text := ""
+	for k, p := range strings.SplitAfter(params, "}") {
+		if p = strings.TrimPrefix(p, ", "); p != "" {
+			names = append(names, fmt.Sprintf("x%d[:]", k))
+			text += fmt.Sprintf("\t\t\tx%d := slices.Repeat([]%s, 19)\n", k, strings.Replace(p[1:], "{", "{{", 1)+"}")
+		}
+	}
+	result := fmt.Sprintf("[%d]float32", outputs)
+	if outputs == 1 {
+		result = "float32"
+	}
+	return text + fmt.Sprintf("\t\t\ty := make([]%s, 19)\n\t\t\tcheck(m.PredictBatch(%s, y))\n\t\t\tshow(y)\n", result, strings.Join(names, ", "))
 }
 
 func write(t *testing.T, dir, name, text string) {
