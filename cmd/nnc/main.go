@@ -21,6 +21,7 @@ type commands struct {
 	New      newCmd      `cmd:"" help:"Begin a project that trains at once."`
 	Import   importCmd   `cmd:"" help:"Turn a model of Keras into a program."`
 	Weights  weightsCmd  `cmd:"" help:"List what a file of weights holds."`
+	Gen      genCmd      `cmd:"" help:"Write a model as a Go package."`
 	Check    checkCmd    `cmd:"" help:"Report the errors of programs without running them."`
 	Test     testCmd     `cmd:"" help:"Run the tests that programs declare."`
 	Fmt      fmtCmd      `cmd:"" help:"Format programs."`

@@ -11,7 +11,6 @@ import (
 	"bytes"
 	"embed"
 	"fmt"
-	"go/format"
 	"go/token"
 	"maps"
 	"slices"
@@ -75,6 +74,11 @@ func Generate(p *plan.Program, m *plan.Model, o Options) (map[string][]byte, err
 		}
 		maps.Copy(files, native)
 	}
+	pictures, err := v.pictureFiles(m, f)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(files, pictures)
 	if o.Weights != nil {
 		files["weights.safetensors"] = o.Weights
 	}
@@ -362,11 +366,7 @@ func (v *view) render() ([]byte, error) {
 	if err := t.Execute(&b, v); err != nil {
 		panic("BUG: gopkg: " + err.Error())
 	}
-	text, err := format.Source(b.Bytes())
-	if err != nil {
-		return nil, fmt.Errorf("the generated Go text: %w", err)
-	}
-	return text, nil
+	return formatGo(b.String())
 }
 
 // compute writes the computation as Go text.
@@ -385,11 +385,21 @@ func (v *view) compute(f *ir.Func) ([]byte, error) {
 	return append([]byte(head), text...), err
 }
 
-// Stale returns the names of files in old that differ from those in want, or are missing there, sorted.
+// Generated reports whether a file of that name and text was written by this package.
+func Generated(name string, text []byte) bool {
+	return bytes.HasPrefix(text, []byte(head)) || name == "weights.safetensors"
+}
+
+// Stale returns the names of files that differ between old and want, or are in one of them only, sorted.
 func Stale(old, want map[string][]byte) []string {
 	var names []string
-	for name := range maps.Keys(want) {
-		if !bytes.Equal(old[name], want[name]) {
+	for name := range want {
+		if text, ok := old[name]; !ok || !bytes.Equal(text, want[name]) {
+			names = append(names, name)
+		}
+	}
+	for name := range old {
+		if _, ok := want[name]; !ok {
 			names = append(names, name)
 		}
 	}

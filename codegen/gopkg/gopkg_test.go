@@ -120,7 +120,7 @@ func testPackages(t *testing.T, cpu string) {
 		}
 		calls.WriteString("\t}\n")
 	}
-	write(t, dir, "main.go", "package main\n\nimport (\n\t\"encoding/json\"\n\t\"os\"\n\t\"slices\"\n\n"+imports.String()+`)
+	write(t, dir, "main.go", "package main\n\nimport (\n\t\"encoding/json\"\n\t\"os\"\n\t\"slices\"\n\t\"testing\"\n\n"+imports.String()+`)
 
 func check(err error) {
 	if err != nil {
@@ -132,14 +132,10 @@ func show(y any) { check(json.NewEncoder(os.Stdout).Encode(y)) }
 
 func main() {
 `+calls.String()+"}\n")
-	run := exec.Command("go", "run", ".")
-	run.Dir = dir
-	run.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-mod=mod", "GOWORK=off")
-	var stderr bytes.Buffer
-	run.Stderr = &stderr
-	text, err := run.Output()
-	if err != nil {
-		t.Fatalf("go run: %v\n%s", err, stderr.Bytes())
+	text := goCommand(t, dir, nil, "run", ".")
+	if cpu != "" {
+		goCommand(t, dir, nil, "vet", "./...")
+		goCommand(t, dir, []string{"GOARCH=arm64"}, "build", "./...")
 	}
 	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
 	if len(lines) != len(want) {
@@ -158,7 +154,22 @@ func main() {
 	}
 }
 
-// batchText calls PredictBatch with the same example 19 times, which is more than a batch of machine code and no multiple of it.
+// goCommand runs the go command in a folder and returns what it prints.
+func goCommand(t *testing.T, dir string, env []string, args ...string) []byte {
+	t.Helper()
+	c := exec.Command("go", args...)
+	c.Dir = dir
+	c.Env = append(append(os.Environ(), "CGO_ENABLED=0", "GOWORK=off"), env...)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	text, err := c.Output()
+	if err != nil {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, stderr.Bytes())
+	}
+	return text
+}
+
+// batchText checks that Predict takes no memory from the heap, and calls PredictBatch with the same example 19 times, which is more than a batch of machine code and no multiple of it.
 func batchText(params string, outputs int) string {
 	var names []string
 	text := ""
@@ -172,6 +183,8 @@ func batchText(params string, outputs int) string {
 	if outputs == 1 {
 		result = "float32"
 	}
+	ones := strings.ReplaceAll("&"+strings.Join(names, ", &"), "[:]", "[0]")
+	text += fmt.Sprintf("\t\t\tif n := testing.AllocsPerRun(5, func() { _, err = m.Predict(%s) }); n != 0 {\n\t\t\t\tpanic(n)\n\t\t\t}\n", ones)
 	return text + fmt.Sprintf("\t\t\ty := make([]%s, 19)\n\t\t\tcheck(m.PredictBatch(%s, y))\n\t\t\tshow(y)\n", result, strings.Join(names, ", "))
 }
 

@@ -36,8 +36,10 @@ func (s *source) usedSince(k int, name string) bool {
 }
 
 // formatted returns the text as gofmt writes it.
-func (s *source) formatted() ([]byte, error) {
-	b, err := format.Source([]byte(strings.Join(s.lines, "\n") + "\n"))
+func (s *source) formatted() ([]byte, error) { return formatGo(strings.Join(s.lines, "\n") + "\n") }
+
+func formatGo(text string) ([]byte, error) {
+	b, err := format.Source([]byte(text))
 	if err != nil {
 		return nil, fmt.Errorf("the generated Go text: %w", err)
 	}

@@ -21,7 +21,7 @@ type Predict struct {
 
 // Run carries out the command.
 func (c *Predict) Run(std *Streams, p *Program) error {
-	m, err := chooseModel(p.Plan, c.Model)
+	m, err := ChooseModel(p.Plan, c.Model)
 	if err != nil {
 		return err
 	}
@@ -61,8 +61,8 @@ func (c *Predict) Run(std *Streams, p *Program) error {
 	return nil
 }
 
-// chooseModel finds the model to use.
-func chooseModel(p *plan.Program, name string) (*plan.Model, error) {
+// ChooseModel finds the model of that name; "" is the only one.
+func ChooseModel(p *plan.Program, name string) (*plan.Model, error) {
 	var names []string
 	for _, m := range p.Models {
 		if m.Name == name || name == "" && len(p.Models) == 1 {

@@ -90,7 +90,7 @@ func (p *Program) Trained(std *Streams, w Weights) (runtime.Program, error) {
 		}
 		return prog, p.Attach(prog)
 	}
-	file, err := p.weightsFile(file)
+	file, err := p.WeightsFile(file)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +101,8 @@ func (p *Program) Trained(std *Streams, w Weights) (runtime.Program, error) {
 	return prog, w.load(std, file, prog, p)
 }
 
-// weightsFile finds the trained weights.
-func (p *Program) weightsFile(file string) (string, error) {
+// WeightsFile finds the trained weights: that file, or the one that the program saves if it is "".
+func (p *Program) WeightsFile(file string) (string, error) {
 	if file != "" {
 		return file, CheckFile(file)
 	}

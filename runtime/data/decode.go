@@ -12,8 +12,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"golang.org/x/image/bmp"
 )
 
 // format is a file format of images, told by a file's first bytes.
@@ -94,7 +92,7 @@ func decodeFormat(file []byte, f format, limit int64) (raster, error) {
 	case formatPNG:
 		decodeConfig, decodeImage = png.DecodeConfig, png.Decode
 	case formatBMP:
-		decodeConfig, decodeImage = bmp.DecodeConfig, bmp.Decode
+		decodeConfig, decodeImage = decodeBMPConfig, decodeBMP
 	}
 	config, err := decodeConfig(bytes.NewReader(file))
 	if err != nil {

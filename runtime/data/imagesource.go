@@ -171,10 +171,7 @@ func decodeImage(file []byte, spec ImageSpec) (raster, error) {
 	if err != nil {
 		return raster{}, err
 	}
-	if r.channels == 1 { // gray is resized once, and repeated then
-		return r.resized(spec.Width, spec.Height, spec.Resize).withChannels(spec.Channels), nil
-	}
-	return r.withChannels(spec.Channels).resized(spec.Width, spec.Height, spec.Resize), nil
+	return r.fitted(spec.Width, spec.Height, spec.Channels, spec.Resize), nil
 }
 
 // readFile returns a regular file's contents, if they are at most limit bytes.

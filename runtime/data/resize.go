@@ -11,6 +11,14 @@ const (
 	Bilinear Resize = "bilinear"
 )
 
+// fitted returns r at the given size with so many channels.
+func (r raster) fitted(width, height, channels int, how Resize) raster {
+	if r.channels == 1 { // gray is resized once, and repeated then
+		return r.resized(width, height, how).withChannels(channels)
+	}
+	return r.withChannels(channels).resized(width, height, how)
+}
+
 // resized returns r at the given size.
 func (r raster) resized(width, height int, how Resize) raster {
 	switch {

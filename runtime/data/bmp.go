@@ -1,0 +1,8 @@
+package data
+
+import "golang.org/x/image/bmp"
+
+var (
+	decodeBMPConfig = bmp.DecodeConfig
+	decodeBMP       = bmp.Decode
+)
