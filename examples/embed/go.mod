@@ -1,0 +1,3 @@
+module github.com/nnc-lang/nnc/examples/embed
+
+go 1.25
