@@ -21,13 +21,13 @@ import (
 	"github.com/nnc-lang/nnc/runtime/weights"
 )
 
-// genCmd writes a model as a Go package.
+// genCmd writes a model as a Go package. It embeds the weights, unless they are called "none".
 type genCmd struct {
 	source
+	command.Weights
 	Output  string `short:"o" required:"" help:"The folder of the package." placeholder:"DIR"`
 	Package string `help:"The package's name, instead of the folder's." placeholder:"NAME"`
 	Model   string `help:"Which model, where the program has several." placeholder:"NAME"`
-	Weights string `help:"The trained weights that the package embeds, instead of the file that the program saves; none embeds none." placeholder:"FILE"`
 	CPU     string `name:"cpu" default:"x86-64-v3" enum:"x86-64-v3,x86-64-v4,none" help:"The processors that the machine code is for: x86-64-v3 (AVX2), x86-64-v4 (AVX-512), or none for Go text alone."`
 	Check   bool   `help:"Write nothing; fail if the folder does not hold what would be written."`
 }
@@ -105,21 +105,21 @@ func (c *genCmd) packageName() string {
 
 // program returns the program, and whether it has trained weights.
 func (c *genCmd) program(std *command.Streams, p *command.Program) (runtime.Program, bool, error) {
-	file := c.Weights
-	if file == "" {
+	w := c.Weights
+	if w.Weights == "" {
 		saved, err := p.WeightsFile("")
 		if err != nil {
 			fmt.Fprintf(std.Err, "note: the package has no weights, LoadWeights reads them: %s\n", err)
-			file = noneWord
+			w.Weights = noneWord
 		} else {
-			file = saved
+			w.Weights = saved
 		}
 	}
-	if file == noneWord {
+	if w.Weights == noneWord {
 		prog, err := p.Fresh(0)
 		return prog, false, err
 	}
-	prog, err := p.Trained(file)
+	prog, err := p.Trained(std, w)
 	return prog, true, err
 }
 
