@@ -27,7 +27,7 @@ var smallJobs = map[string]map[string]string{
 	"translate.nn": {"units": "8"},
 }
 
-// houses are the fields of the one program whose data does not exist.
+// houses are the fields of the one program, multitask.nn, whose data does not exist.
 var houses = []plan.Field{
 	{Name: "photo", DType: tensor.F32, Shape: []int{64, 64, 3}},
 	{Name: "facts", DType: tensor.F32, Shape: []int{12}, Mean: make([]float64, 12), Deviation: make([]float64, 12)},
