@@ -200,4 +200,13 @@ func TestDidYouMean(t *testing.T) {
 			t.Errorf("DidYouMean(%q) = %q, want %q", name, got, want)
 		}
 	}
+	for _, c := range []struct{ name, first, second, want string }{ // both are one edit away
+		{"rleu", "bleu", "relu", "relu"}, // swapped letters
+		{"adim", "edim", "adam", "adam"}, // the same first letter
+		{"convd", "cond", "conv2d", "cond"},
+	} {
+		if got := DidYouMean(c.name, []string{c.first, c.second}); got != c.want {
+			t.Errorf("DidYouMean(%q) = %q, want %q", c.name, got, c.want)
+		}
+	}
 }

@@ -1,19 +1,22 @@
 package diag
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
 // DidYouMean returns the candidate nearest to name in edits (a letter put in, left out, changed, or two neighbours swapped), or "" if none
-// is near: at most a third of the letters, and at least one, may differ. Of equally near ones the first is returned.
+// is near: at most a third of the letters, and at least one, may differ. Of equally near ones it is the first that has the letters of name in
+// another order, since fingers swap more often than they miss, or else the first that begins like name.
 func DidYouMean(name string, candidates []string) string {
 	best, least := "", max(1, utf8.RuneCountInString(name)/3)+1
 	for _, c := range candidates {
 		if c == name {
 			continue
 		}
-		if d := distance([]rune(name), []rune(c)); d < least && d < utf8.RuneCountInString(c) {
+		d := distance([]rune(name), []rune(c))
+		if d < least && d < utf8.RuneCountInString(c) || d == least && best != "" && likeness(name, c) > likeness(name, best) {
 			best, least = c, d
 		}
 	}
@@ -25,6 +28,20 @@ func DidYouMean(name string, candidates []string) string {
 		}
 	}
 	return best
+}
+
+// likeness orders candidates that are equally near to name.
+func likeness(name, c string) int {
+	a, b := []rune(name), []rune(c)
+	slices.Sort(a)
+	slices.Sort(b)
+	switch {
+	case slices.Equal(a, b):
+		return 2
+	case name != "" && c != "" && []rune(name)[0] == []rune(c)[0]:
+		return 1
+	}
+	return 0
 }
 
 // distance is the optimal string alignment distance: Levenshtein's with swaps of neighbours.
