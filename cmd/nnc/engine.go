@@ -1,6 +1,10 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+	"io"
+
 	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/codegen/interp"
 	"github.com/nnc-lang/nnc/codegen/native"
@@ -12,17 +16,29 @@ import (
 
 // engine says how a program is carried out. Results of one backend do not depend on the number of threads.
 type engine struct {
-	Backend   string        `default:"interp" enum:"interp,native" help:"What computes: the interpreter (interp), or machine code made by LLVM (native), which is still being built."`
+	Backend   string        `default:"" enum:",native,interp" env:"NNC_BACKEND" placeholder:"native|interp" help:"What computes: machine code made by LLVM (native), or the interpreter (interp), many times slower. The default is native where nnc doctor finds what it needs."`
 	Precision string        `default:"f32" enum:"f32,f64" help:"Compute in single (f32) or double precision (f64, interpreter only)."`
 	Threads   command.Count `help:"Use this many threads, instead of all processors." placeholder:"N"`
 }
 
-// compile makes a program of a module after the passes.
-func (e engine) compile(m *ir.Module) (runtime.Program, error) {
+// compile makes a program of a module after the passes. Where the interpreter stands in for machine code, a line in notes says so.
+func (e engine) compile(m *ir.Module, notes io.Writer) (runtime.Program, error) {
 	options := codegen.Options{Threads: int(e.Threads)}
 	options.Precision, _ = tensor.ParseDType(e.Precision)
-	if e.Backend == "native" {
+	switch {
+	case e.Backend == "native":
 		return native.Backend{}.Compile(m, options)
+	case e.Backend == "interp", options.Precision == tensor.F64:
+		return interp.Backend{}.Compile(m, options)
+	}
+	p, err := native.Backend{}.Compile(m, options)
+	if err == nil {
+		return p, nil
+	}
+	if errors.Is(err, native.ErrNoLLVM) {
+		fmt.Fprintf(notes, "note: the interpreter computes, since LLVM was not found; machine code is many times faster: %s\n", native.InstallLLVM)
+	} else {
+		fmt.Fprintf(notes, "note: the interpreter computes: %v\n", err)
 	}
 	return interp.Backend{}.Compile(m, options)
 }

@@ -45,7 +45,7 @@ func (c *generateCmd) Run(std *command.Streams) error {
 		if err != nil {
 			return nil, err
 		}
-		return c.compile(l.plan.Module)
+		return c.compile(l.plan.Module, std.Err)
 	}
 	return c.Generate.Run(std, p, g, &step)
 }

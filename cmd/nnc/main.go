@@ -32,6 +32,7 @@ type commands struct {
 	Passes   passesCmd   `cmd:"" help:"List the compiler's passes."`
 	Doc      docCmd      `cmd:"" help:"Show the library, or what a file declares."`
 	Ops      opsCmd      `cmd:"" help:"List the compiler's ops."`
+	Doctor   doctorCmd   `cmd:"" help:"Say whether programs can run as machine code here, and what is missing."`
 	Explain  explainCmd  `cmd:"" name:"explain-error" help:"Say what an error means and how to mend it."`
 
 	Completion  completionCmd `cmd:"" help:"Print a script that completes command lines in a shell."`

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -56,7 +57,8 @@ type loaded struct {
 	settings
 	plan    *plan.Program
 	data    map[*plan.Data]*data.Dataset
-	missing []error // data that could not be read
+	missing []error   // data that could not be read
+	notes   io.Writer // for what is worth knowing and no error
 }
 
 // load compiles a program. Its data is opened meanwhile, since class names and such are part of the program.
@@ -68,7 +70,7 @@ func (s source) load(std *command.Streams, use dataUse) (*loaded, error) {
 	if strings.TrimSpace(src.Text) == "" {
 		return nil, fmt.Errorf("%s is empty", src.Name)
 	}
-	l := &loaded{settings: s.settings, data: map[*plan.Data]*data.Dataset{}}
+	l := &loaded{settings: s.settings, notes: std.Err, data: map[*plan.Data]*data.Dataset{}}
 	allow := s.allowed()
 	schema := func(d *plan.Data) error {
 		fields := d.Fields
@@ -133,7 +135,7 @@ func (l *loaded) program(e engine) *command.Program {
 			if err := passes.Run(l.plan.Module, passes.Options{}); err != nil {
 				return nil, err
 			}
-			return e.compile(l.plan.Module)
+			return e.compile(l.plan.Module, l.notes)
 		},
 		Words:    func(v command.Verb) []string { return []string{"nnc", verbs[v], l.plan.File} },
 		Settings: l.settings.words(),

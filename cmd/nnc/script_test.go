@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"image"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/runtime/command"
 )
 
@@ -58,7 +60,17 @@ func TestScripts(t *testing.T) {
 			if err != nil {
 				return err
 			}
+			// Goldens have digits, which are the same on all machines in the interpreter only.
+			env.Setenv("NNC_BACKEND", "interp")
+			env.Setenv("NNC_CACHE", cmp.Or(os.Getenv("NNC_CACHE"), native.CacheDir())) // each script has a home of its own
 			return os.WriteFile(filepath.Join(env.WorkDir, "shade.nn"), shared, 0o666)
+		},
+		Condition: func(c string) (bool, error) {
+			if c != "native" {
+				return false, fmt.Errorf("there is no condition %s", c)
+			}
+			_, err := native.FindToolchain()
+			return err == nil || os.Getenv("CI") != "", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"photos": photos, "await": await, "truncate": truncate, "bytes": writeBytes,

@@ -33,13 +33,16 @@ func openCache() cache {
 	}
 }
 
+// CacheDir returns the folder in which object files are kept; "" stands for none.
+func CacheDir() string { return openCache().dir }
+
 // cacheMagic starts every file; its number changes with the format.
 const cacheMagic = "nnc object 1\n"
 
 // key returns the name of what is made of text by this program with these flags.
 func key(t *Toolchain, flags []string, text []byte) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s%d %v %s\n", cacheMagic, t.Version, t.clang, strings.Join(flags, " "))
+	fmt.Fprintf(h, "%s%d %v %s\n", cacheMagic, t.Version, t.kind, strings.Join(flags, " "))
 	h.Write(text)
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -21,7 +21,7 @@ func stored(t testing.TB, m *ir.Module) (*exec.Program, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := compileModule(m, level, tools)
+	p, err := compileModule(m, level, tools, openCache())
 	if err != nil {
 		t.Fatal(err)
 	}

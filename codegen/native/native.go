@@ -62,11 +62,50 @@ func (Backend) Compile(m *ir.Module, opts codegen.Options) (runtime.Program, err
 	if err != nil {
 		return nil, err
 	}
-	p, err := compileModule(m, level, tools)
+	p, err := compileModule(m, level, tools, openCache())
 	if err != nil {
 		return nil, err
 	}
 	return exec.New(p, exec.Options{Threads: opts.Threads, Explain: explainer(m)})
+}
+
+// SelfTest compiles a small kernel anew, past the cache, runs it and looks at what it computes.
+func SelfTest() error {
+	level, err := DetectLevel()
+	if err != nil {
+		return err
+	}
+	tools, err := FindToolchain()
+	if err != nil {
+		return err
+	}
+	f := ir.NewFunc("double")
+	x := f.Param("x", ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Symbol("N")}})
+	f.Return("", f.Apply(ir.OpAdd, x, x))
+	m := ir.NewModule()
+	m.AddFunc(f.Func)
+	p, err := compileModule(m, level, tools, cache{})
+	if err != nil {
+		return err
+	}
+	i, err := exec.New(p, exec.Options{Threads: 1})
+	if err != nil {
+		return err
+	}
+	in := tensor.New(tensor.F32, 1000)
+	for k := range in.F32 {
+		in.F32[k] = float32(k)
+	}
+	out, err := i.Call("double", in)
+	if err != nil {
+		return err
+	}
+	for k, v := range out[0].F32 {
+		if v != float32(2*k) {
+			return fmt.Errorf("twice %d gives %v", k, v)
+		}
+	}
+	return nil
 }
 
 // explainer returns a function that runs a call that gave a value that is not finite in the interpreter, which finds the operation to blame.
@@ -99,7 +138,7 @@ func explainer(m *ir.Module) func(string, []*tensor.Tensor, string, func(string)
 const kernelsPerObject = 24
 
 // compileModule lowers and compiles all functions of m.
-func compileModule(m *ir.Module, level Level, tools *Toolchain) (*exec.Program, error) {
+func compileModule(m *ir.Module, level Level, tools *Toolchain, cached cache) (*exec.Program, error) {
 	low := newLowering(m, level)
 	p := &exec.Program{Module: m, Level: level.CPU}
 	for _, f := range m.Funcs {
@@ -110,7 +149,7 @@ func compileModule(m *ir.Module, level Level, tools *Toolchain) (*exec.Program, 
 		p.Funcs = append(p.Funcs, f.Func)
 	}
 	p.Consts = low.consts
-	if err := low.link(p, tools); err != nil {
+	if err := low.link(p, tools, cached); err != nil {
 		return nil, fmt.Errorf("native code: %w", err)
 	}
 	if err := p.Check(); err != nil {
@@ -120,7 +159,7 @@ func compileModule(m *ir.Module, level Level, tools *Toolchain) (*exec.Program, 
 }
 
 // link compiles the kernels and joins their code to one block.
-func (l *lowering) link(p *exec.Program, tools *Toolchain) error {
+func (l *lowering) link(p *exec.Program, tools *Toolchain, cached cache) error {
 	if len(l.kernels) == 0 {
 		return nil
 	}
@@ -130,7 +169,6 @@ func (l *lowering) link(p *exec.Program, tools *Toolchain) error {
 	errs := make([]error, objects)
 	slots := make(chan struct{}, workers)
 	var wg sync.WaitGroup
-	cached := openCache()
 	for k := range objects {
 		wg.Add(1)
 		go func() {

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,17 +20,32 @@ const (
 	newestLLVM = 19
 )
 
+// InstallLLVM says how to get LLVM.
+const InstallLLVM = "`apt-get install llvm-19` installs it (any version from 14 to 19 will do), and so does `pip install ziglang` on any Linux"
+
 // ErrNoLLVM says that no code generator was found; the text says how to get one.
-var ErrNoLLVM = errors.New("LLVM was not found; `apt-get install llvm-19` (or llvm of any version from 14 to 19) installs it, NNC_LLC can name its llc")
+var ErrNoLLVM = errors.New("LLVM was not found; " + InstallLLVM + "; NNC_LLC can name an llc that is not in PATH")
+
+// newestZig is the clang within the newest zig that is known to do so.
+const newestZig = 22
 
 // Toolchain is LLVM's code generator on this machine.
 type Toolchain struct {
-	Path    string // of llc, or of clang standing in for it
-	Version int    // major
-	clang   bool
+	Path    string // of llc, or of clang or zig standing in for it
+	Version int    // major, of LLVM
+	kind    toolKind
+	args    []string // that make the program clang
 }
 
-// FindToolchain returns the newest llc that can be used, or else a clang. It looks for the program that the environment variable NNC_LLC
+type toolKind uint8
+
+const (
+	llcTool toolKind = iota
+	clangTool
+	zigTool // clang as "zig cc": it reads files only, by their names
+)
+
+// FindToolchain returns the newest llc that can be used, or else a clang, or else the clang within a zig. It looks for the program that the environment variable NNC_LLC
 // names, and if that is not set for the usual names in PATH.
 //
 // Errors: ErrNoLLVM; an NNC_LLC that cannot be used.
@@ -56,18 +72,26 @@ var found = sync.OnceValues(func() (*Toolchain, error) {
 			return t, nil
 		}
 	}
+	for _, words := range [][]string{{"zig", "cc"}, {"python-zig", "cc"}, {"python3", "-m", "ziglang", "cc"}} {
+		if t, err := probe(words[0], words[1:]...); err == nil {
+			return t, nil
+		}
+	}
 	return nil, ErrNoLLVM
 })
 
 var llvmVersion = regexp.MustCompile(`(?:LLVM|clang) version (\d+)\.`)
 
 // probe runs a program to see what it is.
-func probe(name string) (*Toolchain, error) {
+func probe(name string, args ...string) (*Toolchain, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
 		return nil, err
 	}
-	out, err := exec.Command(path, "--version").Output()
+	if len(args) == 0 && strings.Contains(filepath.Base(path), "zig") {
+		args = []string{"cc"}
+	}
+	out, err := exec.Command(path, append(slices.Clone(args), "--version")...).Output()
 	if err != nil {
 		return nil, fmt.Errorf("%s --version: %w", path, err)
 	}
@@ -75,39 +99,65 @@ func probe(name string) (*Toolchain, error) {
 	if m == nil {
 		return nil, fmt.Errorf("%s does not say which version of LLVM it is", path)
 	}
-	v, err := strconv.Atoi(string(m[1]))
-	if err != nil || v < oldestLLVM || v > newestLLVM {
-		return nil, fmt.Errorf("%s is of LLVM %s; versions %d to %d can be used", path, m[1], oldestLLVM, newestLLVM)
+	t := &Toolchain{Path: path, args: args}
+	newest := newestLLVM
+	switch {
+	case len(args) > 0:
+		t.kind, newest = zigTool, newestZig
+	case strings.HasPrefix(filepath.Base(path), "clang") || bytes.Contains(out, []byte("clang version")):
+		t.kind = clangTool
 	}
-	return &Toolchain{Path: path, Version: v, clang: strings.HasPrefix(filepath.Base(path), "clang") || bytes.Contains(out, []byte("clang version"))}, nil
+	if t.Version, err = strconv.Atoi(string(m[1])); err != nil || t.Version < oldestLLVM || t.Version > newest {
+		return nil, fmt.Errorf("%s is of LLVM %s; versions %d to %d can be used", path, m[1], oldestLLVM, newest)
+	}
+	return t, nil
 }
 
 // triple is the machine that code is made for. One name serves all systems, since the code calls none.
 const triple = "x86_64-unknown-linux-gnu"
 
-// flags returns the arguments that compile standard input to standard output.
+// flags returns the arguments that compile standard input to standard output; zig is told names of files as well.
 func (t *Toolchain) flags(cpu, filetype string) []string {
-	if t.clang {
-		emit := "-c"
-		if filetype == "asm" {
-			emit = "-S"
-		}
-		return []string{
-			"-O3", "--target=" + triple, "-march=" + cpu, "-fPIC", "-fno-asynchronous-unwind-tables",
-			"-Xclang", "-disable-llvm-passes", "-Wno-override-module", emit, "-x", "ir", "-", "-o", "-",
-		}
+	if t.kind == llcTool {
+		return []string{"-O3", "-mtriple=" + triple, "-mcpu=" + cpu, "-relocation-model=pic", "-filetype=" + filetype, "-", "-o", "-"}
 	}
-	return []string{"-O3", "-mtriple=" + triple, "-mcpu=" + cpu, "-relocation-model=pic", "-filetype=" + filetype, "-", "-o", "-"}
+	emit := "-c"
+	if filetype == "asm" {
+		emit = "-S"
+	}
+	all := append(slices.Clone(t.args), "-O3", "-fPIC", "-fno-asynchronous-unwind-tables", "-Xclang", "-disable-llvm-passes", "-Wno-override-module", emit)
+	if t.kind == zigTool {
+		return append(all, "-target", "x86_64-linux-gnu", "-march="+strings.ReplaceAll(cpu, "-", "_"))
+	}
+	return append(all, "--target="+triple, "-march="+cpu, "-x", "ir", "-", "-o", "-")
 }
 
 // compile compiles LLVM IR for a processor to an object file, or with the file type "asm" to assembly text.
 func (t *Toolchain) compile(text []byte, cpu, filetype string) ([]byte, error) {
-	cmd := exec.Command(t.Path, t.flags(cpu, filetype)...)
+	flags := t.flags(cpu, filetype)
+	var to string
+	if t.kind == zigTool {
+		dir, err := os.MkdirTemp("", "nnc-zig-*")
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(dir)
+		from := filepath.Join(dir, "a.ll")
+		if err := os.WriteFile(from, text, 0o666); err != nil {
+			return nil, err
+		}
+		to = filepath.Join(dir, "a.o")
+		flags = append(flags, from, "-o", to)
+	}
+	cmd := exec.Command(t.Path, flags...)
 	cmd.Stdin = bytes.NewReader(text)
 	var out, msg bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &msg
 	if err := cmd.Run(); err != nil {
 		return nil, fmt.Errorf("%s: %w: %.1000s", t.Path, err, strings.TrimSpace(msg.String()))
+	}
+	if to != "" {
+		return os.ReadFile(to)
 	}
 	return out.Bytes(), nil
 }

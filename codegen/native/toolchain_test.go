@@ -146,7 +146,7 @@ func TestEveryVersionOfLLVM(t *testing.T) {
 	needLLVM(t)
 	m := parse(t, "digits.ir")
 	var want *tensor.Tensor
-	for _, name := range []string{"llc-19", "llc-18", "llc-17", "llc-16", "llc-15", "llc-14", "clang-19", "clang-14", "clang"} {
+	for _, name := range []string{"llc-19", "llc-18", "llc-17", "llc-16", "llc-15", "llc-14", "clang-19", "clang-14", "clang", "zig", "python-zig"} {
 		if _, err := exec.LookPath(name); err != nil {
 			continue
 		}

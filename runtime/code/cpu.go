@@ -24,12 +24,13 @@ func Check(level string) error {
 		return fmt.Errorf("the machine code is for %q, which is no level that is known", level)
 	}
 	if cpuid.CPU.X64Level() < n.level {
-		return fmt.Errorf("the machine code needs a processor with %s (%s), which this one (%s) lacks", n.what, level, name())
+		return fmt.Errorf("the machine code needs a processor with %s (%s), which this one (%s) lacks", n.what, level, CPU())
 	}
 	return nil
 }
 
-func name() string {
+// CPU returns this processor's name.
+func CPU() string {
 	if s := cpuid.CPU.BrandName; s != "" {
 		return s
 	}
