@@ -38,11 +38,13 @@ func (e *InvalidError) Error() string {
 //
 // Errors: an *InvalidError about the first thing that is wrong.
 func Verify(m *Module) error {
-	v := &verifier{module: m, symbols: map[string]bool{}}
-	for i, c := range m.Cells {
-		if slices.ContainsFunc(m.Cells[:i], func(d *Cell) bool { return d.Name == c.Name }) {
+	v := &verifier{module: m, symbols: map[string]bool{}, cells: map[*Cell]bool{}}
+	names := map[string]bool{}
+	for _, c := range m.Cells {
+		if names[c.Name] {
 			return v.errorf("a second cell %s", globalName(c.Name))
 		}
+		names[c.Name], v.cells[c] = true, true
 		bindDims(v.symbols, c.Type)
 	}
 	for _, c := range m.Cells {
@@ -55,10 +57,12 @@ func Verify(m *Module) error {
 			return v.errorf("cell %s: %q is no kind of cell", globalName(c.Name), c.Kind)
 		}
 	}
-	for i, f := range m.Funcs {
-		if slices.ContainsFunc(m.Funcs[:i], func(g *Func) bool { return g.Name == f.Name }) {
+	clear(names)
+	for _, f := range m.Funcs {
+		if names[f.Name] {
 			return v.errorf("a second function %s", globalName(f.Name))
 		}
+		names[f.Name] = true
 		if err := v.function(f); err != nil {
 			return err
 		}
@@ -70,6 +74,7 @@ func Verify(m *Module) error {
 type verifier struct {
 	module  *Module
 	symbols map[string]bool
+	cells   map[*Cell]bool
 
 	f       *Func
 	name    string // of the outermost function around f
@@ -111,7 +116,7 @@ func bindDims(symbols map[string]bool, t Type) {
 // function checks f, or the body of a scan, which also sees the symbols of the function around it.
 func (v *verifier) function(f *Func) error {
 	inner := &verifier{
-		module: v.module, symbols: map[string]bool{}, f: f, name: v.name,
+		module: v.module, symbols: map[string]bool{}, cells: v.cells, f: f, name: v.name,
 		names: valueNames(f), defined: map[*Value]bool{},
 	}
 	if v.f == nil {
@@ -318,7 +323,7 @@ func (v *verifier) constant(in *Instr) error {
 }
 
 func (v *verifier) cell(in *Instr) error {
-	if !slices.Contains(v.module.Cells, in.Cell) {
+	if !v.cells[in.Cell] {
 		return v.errorf("the cell does not belong to the module")
 	}
 	var t Type

@@ -27,6 +27,20 @@ type Program interface {
 	Module() *ir.Module
 }
 
+// Viewer is a Program that can show its cells' values without copying them.
+type Viewer interface {
+	// View calls f, which may use what cell returns until it returns itself, must not change it, and must not call the program otherwise.
+	View(f func(cell func(name string) (*tensor.Tensor, error)) error) error
+}
+
+// View is p's own View; where p has none, values are copied.
+func View(p Program, f func(cell func(name string) (*tensor.Tensor, error)) error) error {
+	if v, ok := p.(Viewer); ok {
+		return v.View(f)
+	}
+	return f(p.Cell)
+}
+
 // NonFiniteError says that a call met an infinite value or one that is not a number, and where it arose.
 type NonFiniteError struct {
 	What string // what was found not to be finite: "loss", or the name of a cell

@@ -7,9 +7,11 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/cost"
 	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/passes"
 	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/term"
 )
@@ -52,7 +54,36 @@ func (c *summaryCmd) Run(std *command.Streams) error {
 		}
 		s.print(std.Out)
 	}
+	if !c.JSON {
+		printMemory(std.Out, l.plan)
+	}
 	return nil
+}
+
+// printMemory writes what training uses in native code, to the byte, where the sizes are known before data is read.
+func printMemory(w io.Writer, p *plan.Program) {
+	if len(p.Trains) == 0 || passes.Run(p.Module, passes.Options{}) != nil {
+		return
+	}
+	for _, t := range p.Trains {
+		sizes := map[string]int{}
+		if t.Data != nil {
+			sizes["B"] = t.Data.Batch
+		}
+		m, err := native.Memory(p.Module, t.StepFunc(0), sizes)
+		if err != nil {
+			continue // examples have lengths of their own, or the interpreter has to compute it
+		}
+		fmt.Fprintf(w, "A training step")
+		if len(p.Trains) > 1 {
+			fmt.Fprintf(w, " of %s", t.Label)
+		}
+		if t.Data != nil {
+			fmt.Fprintf(w, " with batches of %d", t.Data.Batch)
+		}
+		fmt.Fprintf(w, " needs %s bytes in native code: %s of parameters and state, %s of values on the way\n",
+			term.Count(m.Total()), term.Bytes(int64(m.Cells)), term.Bytes(int64(m.Arena+m.Consts)))
+	}
 }
 
 // modelSummary is what a model is made of.

@@ -69,6 +69,24 @@ func (Backend) Compile(m *ir.Module, opts codegen.Options) (runtime.Program, err
 	return exec.New(p, exec.Options{Threads: opts.Threads, Explain: explainer(m)})
 }
 
+// Memory returns what calls of the function fn use if symbols have these sizes; no code is made for that.
+//
+// Errors: what Compile says of instructions; a symbol whose size is missing.
+func Memory(m *ir.Module, fn string, sizes map[string]int) (exec.Memory, error) {
+	level, err := DetectLevel()
+	if err != nil {
+		level = levels[len(levels)-1] // of which the kernels' sizes hardly depend
+	}
+	p, low, err := lower(m, level)
+	if err != nil {
+		return exec.Memory{}, err
+	}
+	for _, k := range low.kernels {
+		p.Kernels = append(p.Kernels, k.Kernel)
+	}
+	return p.Memory(fn, sizes)
+}
+
 // SelfTest compiles a small kernel anew, past the cache, runs it and looks at what it computes.
 func SelfTest() error {
 	level, err := DetectLevel()
@@ -139,16 +157,10 @@ const kernelsPerObject = 24
 
 // compileModule lowers and compiles all functions of m.
 func compileModule(m *ir.Module, level Level, tools *Toolchain, cached cache) (*exec.Program, error) {
-	low := newLowering(m, level)
-	p := &exec.Program{Module: m, Level: level.CPU}
-	for _, f := range m.Funcs {
-		f, err := low.procedure(f)
-		if err != nil {
-			return nil, err
-		}
-		p.Funcs = append(p.Funcs, f.Func)
+	p, low, err := lower(m, level)
+	if err != nil {
+		return nil, err
 	}
-	p.Consts = low.consts
 	if err := low.link(p, tools, cached); err != nil {
 		return nil, fmt.Errorf("native code: %w", err)
 	}
@@ -156,6 +168,21 @@ func compileModule(m *ir.Module, level Level, tools *Toolchain, cached cache) (*
 		panic("BUG: native: " + err.Error())
 	}
 	return p, nil
+}
+
+// lower turns all functions of m into launches.
+func lower(m *ir.Module, level Level) (*exec.Program, *lowering, error) {
+	low := newLowering(m, level)
+	p := &exec.Program{Module: m, Level: level.CPU}
+	for _, f := range m.Funcs {
+		f, err := low.procedure(f)
+		if err != nil {
+			return nil, nil, err
+		}
+		p.Funcs = append(p.Funcs, f.Func)
+	}
+	p.Consts = low.consts
+	return p, low, nil
 }
 
 // link compiles the kernels and joins their code to one block.

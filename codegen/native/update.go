@@ -37,7 +37,7 @@ func updates(f *ir.Func) []*update {
 		group: map[*ir.Instr]int{},
 	}
 	p.candidates()
-	for p.dropUnsafe() {
+	for p.dropUnsafe() { // what is dropped may use what is left
 	}
 	p.join()
 	for p.dropHazards() {
@@ -64,6 +64,7 @@ type updatePlan struct {
 	uses   map[*ir.Value][]*ir.Instr
 	writes map[*ir.Instr][]*ir.Instr // of a candidate: what writes its result
 	group  map[*ir.Instr]int         // candidates, and what is absorbed; equal numbers are computed together
+	writer map[*ir.Cell]int          // the group that writes a cell
 }
 
 // candidates finds the nests whose results become cells' values and nothing else.
@@ -186,6 +187,7 @@ func inStep(in *ir.Instr, v *ir.Value) bool {
 
 // dropUnsafe drops a candidate whose result is used otherwise than by its write and, element by element, by other candidates.
 func (p *updatePlan) dropUnsafe() bool {
+	dropped := false
 	for _, in := range p.members() {
 		z := in.Result()
 		ok := !slices.Contains(p.fn.Results, z)
@@ -195,10 +197,10 @@ func (p *updatePlan) dropUnsafe() bool {
 		}
 		if !ok {
 			delete(p.group, in)
-			return true
+			dropped = true
 		}
 	}
-	return false
+	return dropped
 }
 
 // members returns the candidates in the order of the program.
@@ -211,12 +213,16 @@ func (p *updatePlan) members() []*ir.Instr {
 
 // join makes groups of the candidates that read one another's results, or the same values, element by element.
 func (p *updatePlan) join() {
+	parent := map[int]int{}
+	root := func(g int) int {
+		for up, ok := parent[g]; ok; up, ok = parent[g] {
+			g = up
+		}
+		return g
+	}
 	merge := func(a, b *ir.Instr) {
-		from, to := p.group[b], p.group[a]
-		for in, g := range p.group {
-			if g == from {
-				p.group[in] = to
-			}
+		if x, y := root(p.group[a]), root(p.group[b]); x != y {
+			parent[max(x, y)] = min(x, y)
 		}
 	}
 	byOperand := map[*ir.Value]*ir.Instr{}
@@ -234,6 +240,9 @@ func (p *updatePlan) join() {
 			byOperand[a] = in
 		}
 	}
+	for in, g := range p.group {
+		p.group[in] = root(g)
+	}
 }
 
 func (p *updatePlan) has(in *ir.Instr) bool {
@@ -241,33 +250,39 @@ func (p *updatePlan) has(in *ir.Instr) bool {
 	return is
 }
 
-// dropHazards drops the candidates for a cell that another update reads, or that is not read element by element.
+// dropHazards drops the groups that write a cell that another update reads, or that is not read element by element.
 func (p *updatePlan) dropHazards() bool {
-	written := map[*ir.Cell]*ir.Instr{}
-	for in := range p.group {
-		for _, w := range p.writes[in] {
-			written[w.Cell] = in
-		}
-	}
+	p.writers()
+	wrong := map[int]bool{}
 	for _, in := range p.members() {
+		if wrong[p.group[in]] {
+			continue // it computes before cells change
+		}
 		for _, a := range in.Args {
 			c := p.cellOf(a)
-			if c == nil || written[c] == nil {
-				continue
-			}
-			if p.group[written[c]] != p.group[in] || p.def[a].Op != ir.OpRead || !inStep(in, a) {
-				p.dropGroup(p.group[written[c]])
-				return true
+			if g, written := p.writer[c]; written && (g != p.group[in] || p.def[a].Op != ir.OpRead || !inStep(in, a)) {
+				wrong[g] = true
 			}
 		}
 	}
-	return false
+	p.dropGroups(wrong)
+	return len(wrong) > 0
 }
 
-// dropGroup drops all of a group: its members may use one another's results.
-func (p *updatePlan) dropGroup(g int) {
-	for in, of := range p.group {
-		if of == g {
+// writers finds the groups that write cells.
+func (p *updatePlan) writers() {
+	p.writer = map[*ir.Cell]int{}
+	for in, g := range p.group {
+		for _, w := range p.writes[in] {
+			p.writer[w.Cell] = g
+		}
+	}
+}
+
+// dropGroups drops all of some groups: their members may use one another's results.
+func (p *updatePlan) dropGroups(wrong map[int]bool) {
+	for in, g := range p.group {
+		if wrong[g] {
 			delete(p.group, in)
 		}
 	}
@@ -288,7 +303,7 @@ func (p *updatePlan) absorb() {
 			g = of
 		}
 		for _, a := range in.Args { // as for the members themselves
-			if c := p.cellOf(a); c != nil && p.updated(c) >= 0 && (p.updated(c) != g || p.def[a].Op != ir.OpRead || !inStep(in, a)) {
+			if of, written := p.writer[p.cellOf(a)]; written && (of != g || p.def[a].Op != ir.OpRead || !inStep(in, a)) {
 				ok = false
 			}
 		}
@@ -298,24 +313,14 @@ func (p *updatePlan) absorb() {
 	}
 }
 
-// updated returns the group that writes c; −1: none does.
-func (p *updatePlan) updated(c *ir.Cell) int {
-	for in, g := range p.group {
-		if slices.ContainsFunc(p.writes[in], func(w *ir.Instr) bool { return w.Cell == c }) {
-			return g
-		}
-	}
-	return -1
-}
-
 // maxUpdate bounds the nodes of an update's bodies, of which each holds those that it reads.
 const maxUpdate = 2000
 
 // dropHuge drops the groups whose bodies would be too large.
 func (p *updatePlan) dropHuge() {
 	nodes := map[*ir.Instr]int{}
+	wrong := map[int]bool{}
 	for _, in := range p.members() {
-		g := p.group[in]
 		in.Nest.Body.Walk(func(e *ir.Expr) {
 			nodes[in]++
 			if e.Leaf == ir.LeafRead {
@@ -323,10 +328,11 @@ func (p *updatePlan) dropHuge() {
 			}
 		})
 		if nodes[in] > maxUpdate {
-			p.dropGroup(g)
+			wrong[p.group[in]] = true
 			nodes[in] = 0
 		}
 	}
+	p.dropGroups(wrong)
 }
 
 // build returns the groups as updates.

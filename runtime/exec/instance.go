@@ -142,16 +142,34 @@ func (i *Instance) Cell(name string) (*tensor.Tensor, error) {
 	return i.cell(name)
 }
 
+// View shows the cells' memory; see runtime.Viewer.
+func (i *Instance) View(f func(cell func(name string) (*tensor.Tensor, error)) error) error {
+	i.lock.RLock()
+	defer i.lock.RUnlock()
+	defer goruntime.KeepAlive(i)
+	return f(i.view)
+}
+
 func (i *Instance) cell(name string) (*tensor.Tensor, error) {
+	t, err := i.view(name)
+	if err != nil {
+		return nil, err
+	}
+	return t.Clone(), nil
+}
+
+// view returns a tensor that lies in the cell's memory.
+func (i *Instance) view(name string) (*tensor.Tensor, error) {
 	k, ok := i.cellAt[name]
 	if !ok {
 		return nil, fmt.Errorf("there is no cell %s", name)
 	}
 	typ := i.program.Module.Cells[k].Type
-	if i.cells[k].now == nil {
+	c := &i.cells[k]
+	if c.now == nil {
 		return nil, fmt.Errorf("cell %s, which is %v, has no value yet", name, typ)
 	}
-	return tensorAt(typ.DType, i.cells[k].shape, i.cells[k].now)
+	return over(typ.DType, c.shape, c.now), nil
 }
 
 // tensorAt returns a new tensor with the elements at from.

@@ -74,6 +74,21 @@ func BytesOf(t *tensor.Tensor) ([]byte, error) {
 	return nil, fmt.Errorf("native code does not compute with %v", t.DType)
 }
 
+// over returns a tensor whose elements lie in b.
+func over(d tensor.DType, shape []int, b []byte) *tensor.Tensor {
+	t := &tensor.Tensor{DType: d, Shape: slices.Clone(shape)}
+	n, p := product(shape), unsafe.Pointer(unsafe.SliceData(b))
+	switch d {
+	case tensor.F32:
+		t.F32 = unsafe.Slice((*float32)(p), n)
+	case tensor.I32:
+		t.I32 = unsafe.Slice((*int32)(p), n)
+	case tensor.Bool:
+		t.Bool = unsafe.Slice((*bool)(p), n)
+	}
+	return t
+}
+
 func viewBytes[T any](s []T, size int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*size)
 }

@@ -83,23 +83,26 @@ func (p *progress) describe() string {
 	return text + fmt.Sprintf(", step %d/%d", step, p.Steps)
 }
 
-// capture copies the cells of prog.
+// capture takes the cells of prog as cell gives them: copies, or views that hold for a while.
 //
 // Metrics' cells go in too, though into no other file: in the middle of an epoch they are part of its values.
-func capture(prog runtime.Program, h header) (*checkpoint, error) {
+func capture(prog runtime.Program, cell cellFunc, h header) (*checkpoint, error) {
 	ck := &checkpoint{header: h}
 	var err error
-	ck.Cells, ck.values, err = copyCells(prog, func(*ir.Cell) bool { return true })
+	ck.Cells, ck.values, err = takeCells(prog, cell, func(*ir.Cell) bool { return true })
 	return ck, err
 }
 
-// copyCells copies the cells that are wanted.
-func copyCells(prog runtime.Program, wanted func(*ir.Cell) bool) (cells []cellInfo, values []*tensor.Tensor, err error) {
+// cellFunc returns the value of a cell.
+type cellFunc func(name string) (*tensor.Tensor, error)
+
+// takeCells returns the cells that are wanted.
+func takeCells(prog runtime.Program, cell cellFunc, wanted func(*ir.Cell) bool) (cells []cellInfo, values []*tensor.Tensor, err error) {
 	for _, c := range prog.Module().Cells {
 		if !wanted(c) {
 			continue
 		}
-		v, err := prog.Cell(c.Name)
+		v, err := cell(c.Name)
 		if err != nil {
 			return nil, nil, fmt.Errorf("cell %s: %w", c.Name, err)
 		}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/term"
 )
@@ -256,11 +257,11 @@ func (r *run) interrupted() error {
 
 // saveOnTheWay writes a checkpoint while training goes on, or waits for it where checkpoints are counted in steps.
 func (r *run) saveOnTheWay() error {
-	if r.saver.steps > 0 {
+	if r.saver.steps > 0 || stateBytes(r.prog) > maxCopied {
 		return r.capturedInto(r.saver.write)
 	}
 	began := time.Now()
-	ck, err := r.capture()
+	ck, err := r.capture(r.prog.Cell)
 	if err != nil {
 		return err
 	}
@@ -269,14 +270,44 @@ func (r *run) saveOnTheWay() error {
 	return nil
 }
 
+// maxCopied bounds the bytes of a state that is copied, to be written while training goes on. A larger one is written from where it is, which
+// takes a second where a copy would double the memory that is needed.
+const maxCopied = 64 << 20
+
+// stateBytes returns the bytes of prog's cells whose sizes are known.
+func stateBytes(prog runtime.Program) int {
+	total := 0
+	for _, c := range prog.Module().Cells {
+		n := 4
+		for _, d := range c.Type.Shape {
+			size, known := d.IsConst()
+			if !known {
+				size = 0
+			}
+			n *= size
+		}
+		total += n
+	}
+	return total
+}
+
 // capturedInto hands the state to write. That it cannot be written was told and ends nothing.
 func (r *run) capturedInto(write func(*checkpoint) error) error {
-	ck, err := r.capture()
-	if err != nil {
-		return err
-	}
-	_ = write(ck)
-	return nil
+	return r.viewed(func(ck *checkpoint) error {
+		_ = write(ck)
+		return nil
+	})
+}
+
+// viewed calls f with the state, which holds until f returns.
+func (r *run) viewed(f func(*checkpoint) error) error {
+	return runtime.View(r.prog, func(cell func(string) (*tensor.Tensor, error)) error {
+		ck, err := r.capture(cell)
+		if err != nil {
+			return err
+		}
+		return f(ck)
+	})
 }
 
 // save writes the state, if there are checkpoints.
@@ -284,16 +315,14 @@ func (r *run) save() error {
 	if r.saver.path == "" {
 		return nil
 	}
-	ck, err := r.capture()
-	if err != nil {
-		return err
-	}
-	r.saver.warn = func(string) {} // it is returned instead
-	return r.saver.write(ck)
+	return r.viewed(func(ck *checkpoint) error {
+		r.saver.warn = func(string) {} // it is returned instead
+		return r.saver.write(ck)
+	})
 }
 
-// capture copies the state of the run.
-func (r *run) capture() (*checkpoint, error) {
+// capture takes the state of the run, with the cells' values as cell gives them.
+func (r *run) capture(cell cellFunc) (*checkpoint, error) {
 	h := header{File: r.p.File, Train: r.index, Label: r.t.Label, Seed: r.opt.Seed, progress: r.done}
 	h.Names, h.Examples = r.sums.names, r.sums.examples
 	h.Sums = make([]exact, len(r.sums.sums))
@@ -301,7 +330,7 @@ func (r *run) capture() (*checkpoint, error) {
 		h.Sums[i] = exact(sum)
 	}
 	h.Kept, h.KeptEpoch = r.kept.cells, r.kept.epoch
-	ck, err := capture(r.prog, h)
+	ck, err := capture(r.prog, cell, h)
 	if err != nil {
 		return nil, err
 	}

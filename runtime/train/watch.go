@@ -109,7 +109,7 @@ type kept struct {
 func keepCells(prog runtime.Program, epoch int) (kept, error) {
 	k := kept{epoch: epoch}
 	var err error
-	k.cells, k.values, err = copyCells(prog, weightCell)
+	k.cells, k.values, err = takeCells(prog, prog.Cell, weightCell)
 	return k, err
 }
 

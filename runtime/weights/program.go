@@ -6,12 +6,21 @@ import (
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
+	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
 )
 
 // SaveProgram writes a program's parameters and states to an .h5 file. If the program has one model, a chain of layers that Keras
 // has too, the file is a whole Keras model; otherwise it holds the weights only, and note says why.
 func SaveProgram(path string, prog runtime.Program, p *plan.Program) (note string, err error) {
+	err = runtime.View(prog, func(cell func(string) (*tensor.Tensor, error)) error {
+		note, err = saveCells(path, cell, p)
+		return err
+	})
+	return note, err
+}
+
+func saveCells(path string, cell func(string) (*tensor.Tensor, error), p *plan.Program) (note string, err error) {
 	m := Model{Name: "model"}
 	described := map[string]bool{} // cells that belong to layers
 	if len(p.Models) == 1 {
@@ -31,7 +40,7 @@ func SaveProgram(path string, prog runtime.Program, p *plan.Program) (note strin
 			}
 			for _, name := range l.Params {
 				described[name] = true
-				t, err := prog.Cell(name)
+				t, err := cell(name)
 				if err != nil {
 					return "", err
 				}
@@ -45,7 +54,7 @@ func SaveProgram(path string, prog runtime.Program, p *plan.Program) (note strin
 			continue
 		}
 		m.Sequential = false
-		t, err := prog.Cell(c.Name)
+		t, err := cell(c.Name)
 		if err != nil {
 			return "", err
 		}
