@@ -22,5 +22,17 @@ type Backend interface {
 // Options are what a backend is told beside the module.
 type Options struct {
 	Precision tensor.DType // tensor.F32, which the zero value stands for, or tensor.F64 to compute f32 values in double precision
-	Threads   int          // the most goroutines that compute at the same time; 0 stands for one on each core
+	Math      Math
+	Threads   int // the most goroutines that compute at the same time; 0 stands for one on each core
 }
+
+// Math says which algorithms a backend may choose.
+type Math uint8
+
+const (
+	// Fast allows algorithms that round more than sums in single precision do: Winograd's, whose results are off by at most 2e-6 of their
+	// root mean square.
+	Fast Math = iota
+	// Strict allows sums in another order only.
+	Strict
+)

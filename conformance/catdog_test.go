@@ -153,6 +153,26 @@ func TestCatDogSteps(t *testing.T) {
 	})
 }
 
+// TestCatDogStepsInFastMath takes the same steps with convolutions by Winograd's algorithm. Adam divides gradients by their size, so that
+// weights of next to no gradient may differ more; losses must not.
+func TestCatDogStepsInFastMath(t *testing.T) {
+	g := goldens{readTensors(t, "reduced_steps"), "reduced_20_adam_steps/"}
+	for _, b := range backends {
+		s := setting{backend: b, precision: tensor.F32, fast: true}
+		const steps, batch = 20, 8
+		c := reducedCatDog(t, s)
+		c.load(t, unzipped(t, filepath.Join(keptWeights, "initial.weights.h5.gz")))
+		image, label := photographs(t, s, "train")
+		losses := tensor.New(s.precision, steps)
+		for step := range steps {
+			in := map[string]*tensor.Tensor{"image": rowsFrom(image, batch*step, batch), "label": rowsFrom(label, batch*step, batch)}
+			in[plan.ParamStep] = tensor.FromI32([]int32{int32(step)})
+			losses.Set(step, c.call(t, c.plan.Trains[0].Step, in)[0].At(0))
+		}
+		g.check(t, s, "traj.loss", losses, 5e-5) // 1e-4 of losses near 0.6
+	}
+}
+
 // firstGradient is the gradient of the first step of Adam, whose memory m is a tenth of it then.
 func (c *compiled) firstGradient(t *testing.T, param string) *tensor.Tensor {
 	t.Helper()

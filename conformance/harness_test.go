@@ -50,6 +50,7 @@ type setting struct {
 	precision tensor.DType
 	disable   []string // passes
 	threads   int
+	fast      bool // codegen.Fast: further from the goldens than sums in single precision are
 }
 
 func (s setting) String() string {
@@ -57,7 +58,18 @@ func (s setting) String() string {
 	if len(s.disable) > 0 {
 		name += "/without_" + strings.Join(s.disable, "_")
 	}
+	if s.fast {
+		name += "/fast"
+	}
 	return name
+}
+
+// math is the setting's choice of algorithms.
+func (s setting) math() codegen.Math {
+	if s.fast {
+		return codegen.Fast
+	}
+	return codegen.Strict
 }
 
 // onEach runs a test for every backend and precision.
@@ -145,7 +157,7 @@ func build(file *diag.File, options lang.Options, s setting) (*compiled, error) 
 	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
 		return nil, err
 	}
-	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Threads: s.threads})
+	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Math: s.math(), Threads: s.threads})
 	if err != nil {
 		return nil, err
 	}

@@ -495,7 +495,7 @@ func (r *libraryRun) compilePlan(p *plan.Program) *compiled {
 	if err := passes.Run(p.Module, passes.Options{Disable: r.s.disable}); err != nil {
 		r.Fatal(err)
 	}
-	prog, err := r.s.backend.Compile(p.Module, codegen.Options{Precision: r.s.precision, Threads: r.s.threads})
+	prog, err := r.s.backend.Compile(p.Module, codegen.Options{Precision: r.s.precision, Math: r.s.math(), Threads: r.s.threads})
 	if err != nil {
 		r.Fatal(err)
 	}

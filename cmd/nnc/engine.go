@@ -18,6 +18,7 @@ import (
 type engine struct {
 	Backend   string        `default:"" enum:",native,interp" env:"NNC_BACKEND" placeholder:"native|interp" help:"What computes: machine code made by LLVM (native), or the interpreter (interp), many times slower. The default is native where nnc doctor finds what it needs."`
 	Precision string        `default:"f32" enum:"f32,f64" help:"Compute in single (f32) or double precision (f64, interpreter only)."`
+	Math      string        `default:"fast" enum:"fast,strict" help:"Let the native backend use faster algorithms for convolutions that round more (fast), or only change the order of sums (strict)."`
 	Threads   command.Count `help:"Use this many threads, instead of all processors." placeholder:"N"`
 }
 
@@ -25,6 +26,9 @@ type engine struct {
 func (e engine) compile(m *ir.Module, notes io.Writer) (runtime.Program, error) {
 	options := codegen.Options{Threads: int(e.Threads)}
 	options.Precision, _ = tensor.ParseDType(e.Precision)
+	if e.Math == "strict" {
+		options.Math = codegen.Strict
+	}
 	switch {
 	case e.Backend == "native":
 		return native.Backend{}.Compile(m, options)

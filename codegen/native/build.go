@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 
+	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/runtime/exec"
 )
@@ -19,7 +20,7 @@ func Build(m *ir.Module, cpu string) (*exec.Program, error) {
 		if err != nil {
 			return nil, err
 		}
-		return compileModule(m, level, tools)
+		return compileModule(m, level, codegen.Fast, tools, openCache())
 	}
 	return nil, fmt.Errorf("there is no level of processors %s; %s and %s are", cpu, levels[1].CPU, levels[0].CPU)
 }

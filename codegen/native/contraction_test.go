@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
 )
@@ -34,10 +35,11 @@ var contractions = []string{
 	"sum [b<B, t<50, o<12 | dt<5, c<9] mul(%x[b, t-3*dt, c] else 0.5, %y[dt, c, o]) : [B, 50, 9] [5, 9, 12]",
 }
 
-func contractionModule(t testing.TB) *ir.Module {
+// nestModule returns a module with a function for each nest of %x and %y, which is written "nest : shape shape".
+func nestModule(t testing.TB, nests []string) *ir.Module {
 	t.Helper()
 	var text strings.Builder
-	for k, c := range contractions {
+	for k, c := range nests {
 		nest, shapes, _ := strings.Cut(c, " : ")
 		x, y, _ := strings.Cut(shapes, "] [")
 		outs, _, _ := strings.Cut(nest[strings.Index(nest, "[")+1:], " |")
@@ -57,8 +59,8 @@ func dims(t ir.Type, b int) []int {
 }
 
 func TestContractions(t *testing.T) {
-	m := contractionModule(t)
-	p, q := compileBoth(t, m)
+	m := nestModule(t, contractions)
+	p, q := compileWith(t, m, codegen.Options{Threads: 2, Math: codegen.Strict})
 	for k, c := range contractions {
 		f := m.Funcs[k]
 		for _, b := range []int{1, 2, 3, 7, 8, 13, 32, 33} {
@@ -115,8 +117,8 @@ func @g(%x: f32[B, 100], %w: f32[50, 100]) -> (f32[B, 50]) {
 func TestInnerLoopsKeepSumsInRegisters(t *testing.T) {
 	tools := needLLVM(t)
 	for _, level := range levels {
-		m := contractionModule(t)
-		low := newLowering(m, level)
+		m := nestModule(t, contractions)
+		low := newLowering(m, level, codegen.Strict)
 		for _, k := range []int{0, 2, 10, 11, 14, 16} {
 			if _, err := low.procedure(m.Funcs[k]); err != nil {
 				t.Fatal(err)

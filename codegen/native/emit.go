@@ -2,11 +2,9 @@ package native
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/llir/llvm/ir/constant"
 	"github.com/llir/llvm/ir/enum"
-	"github.com/llir/llvm/ir/types"
 	"github.com/llir/llvm/ir/value"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -23,8 +21,8 @@ func (t *loopNest) wordOperand(k int) int { return exec.WordResult + len(t.roots
 // computed in the outermost scope that knows all it depends on.
 type emitter struct {
 	*loopNest
+	words
 	fn     *function
-	args   value.Value
 	scopes []*scope
 	level  []int         // of each loop: the number of its scope
 	at     []value.Value // of each loop: its index; of the vector loop, that of lane 0 of instance 0
@@ -46,7 +44,7 @@ type instance struct {
 func writeKernel(m *module, name string, t *loopNest) {
 	fn, entry, args := m.newFunction(name)
 	e := &emitter{
-		loopNest: t, fn: fn, args: args, scopes: []*scope{entry},
+		loopNest: t, words: words{entry, args, len(t.roots) + len(t.types), t.sizes}, fn: fn, scopes: []*scope{entry},
 		level: make([]int, len(t.extents)), at: make([]value.Value, len(t.extents)), levels: map[*node]int{},
 	}
 	e.assignLevels()
@@ -79,49 +77,6 @@ func (e *emitter) assignLevels() {
 func (e *emitter) entry() *scope { return e.scopes[0] }
 
 func (e *emitter) inner() *scope { return e.scopes[len(e.scopes)-1] }
-
-// word returns word k of the arguments.
-func (e *emitter) word(k int) value.Value {
-	s := e.entry()
-	return s.memo(fmt.Sprintf("word %d", k), func() value.Value {
-		return s.load(s.at(e.args, int64Const(k)), 1, nil, nil)
-	})
-}
-
-// pointer returns word k as the address of elements of type t.
-func (e *emitter) pointer(k int, t types.Type) value.Value {
-	w := e.word(k)
-	s := e.entry()
-	return s.memo(fmt.Sprintf("pointer %d", k), func() value.Value { return s.blk.NewIntToPtr(w, types.NewPointer(t)) })
-}
-
-// size returns a polynomial's value.
-func (e *emitter) size(p poly) value.Value {
-	if n, ok := p.isConst(); ok {
-		return int64Const(n)
-	}
-	s := e.entry()
-	key := "size " + p.String()
-	if v := s.cache[key]; v != nil {
-		return v
-	}
-	var sum value.Value = int64Const(0)
-	for _, mono := range p.monomials() {
-		var term value.Value = int64Const(p[mono])
-		if mono != "" {
-			for _, f := range strings.Split(mono, timesSign) {
-				term = s.mul(term, e.word(e.sizeWord(f)))
-			}
-		}
-		sum = s.add(sum, term)
-	}
-	s.cache[key] = sum
-	return sum
-}
-
-func (e *emitter) sizeWord(name string) int {
-	return e.wordOperand(len(e.types) + e.sizes.number(name))
-}
 
 // points writes the loop over the points p: the outer loops and the tiles of the vector loop, flattened. Their indices are carried from point to
 // point like the digits of a number.

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime/code"
@@ -21,7 +22,7 @@ func stored(t testing.TB, m *ir.Module) (*exec.Program, []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p, err := compileModule(m, level, tools, openCache())
+	p, err := compileModule(m, level, codegen.Fast, tools, openCache())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,10 @@
 package native
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/nnc-lang/nnc/codegen"
+)
 
 func TestElementwiseNestsShareKernels(t *testing.T) {
 	m := parse(t, `
@@ -12,7 +16,7 @@ func @f(%x: f32[B, 8, 3], %y: f32[20], %z: f32[B], %s: f32[]) -> (f32[B, 8, 3], 
   %4: f32[B, 8, 3] = map [b<B, i<8, j<3] mul(%s[], to_f32(i))
   return %0, %1, %2, %3, %4
 }`)
-	low := newLowering(m, levels[0])
+	low := newLowering(m, levels[0], codegen.Fast)
 	p, err := low.procedure(m.Funcs[0])
 	if err != nil {
 		t.Fatal(err)

@@ -56,17 +56,24 @@ func (t *loopNest) data() exec.Kernel {
 		k.Vectors = l == t.v
 	}
 	k.Points, k.Splits, k.Work = t.sizes.export(points), t.sizes.export(splits), t.sizes.export(work)
-	for _, name := range t.sizes.names { // all are defined now
-		d := t.sizes.defs[name]
-		s := exec.Size{Tile: d.tile, Rows: d.rows}
-		if d.tile > 0 {
-			s.Of = t.sizes.export(d.of)
-		} else {
-			s.Dim = ir.Affine{Terms: []ir.Term{{Coef: 1, Atom: d.atom}}}
-		}
-		k.Sizes = append(k.Sizes, s)
-	}
+	k.Sizes = t.sizes.exportAll()
 	return k
+}
+
+// exportAll returns the sizes that are defined.
+func (s *sizes) exportAll() []exec.Size {
+	var all []exec.Size
+	for _, name := range s.names {
+		d := s.defs[name]
+		z := exec.Size{Tile: d.tile, Rows: d.rows}
+		if d.tile > 0 {
+			z.Of = s.export(d.of)
+		} else {
+			z.Dim = ir.Affine{Terms: []ir.Term{{Coef: 1, Atom: d.atom}}}
+		}
+		all = append(all, z)
+	}
+	return all
 }
 
 // export returns p over the numbers of the sizes.

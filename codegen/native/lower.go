@@ -5,6 +5,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime/exec"
@@ -20,6 +21,7 @@ type procedure struct {
 type lowering struct {
 	module  *ir.Module
 	level   Level
+	math    codegen.Math
 	cells   map[*ir.Cell]int
 	kernels []*kernel
 	byKey   map[string]*kernel
@@ -27,8 +29,8 @@ type lowering struct {
 	constAt map[*tensor.Tensor]int
 }
 
-func newLowering(m *ir.Module, level Level) *lowering {
-	l := &lowering{module: m, level: level, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}}
+func newLowering(m *ir.Module, level Level, math codegen.Math) *lowering {
+	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}}
 	for k, c := range m.Cells {
 		l.cells[c] = k
 	}
@@ -186,6 +188,11 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 	for k, a := range args {
 		types[k] = p.Slots[a].Type
 	}
+	if l.math == codegen.Fast {
+		if c := asConvolution(n, types); c != nil && c.pays() {
+			return l.winograd(p, c, args, result, loc, name)
+		}
+	}
 	for _, part := range prepare(n, types) {
 		from := make([]int, len(part.args))
 		for i, a := range part.args {
@@ -240,7 +247,7 @@ func (l *lowering) kernelOf(n *ir.Nest, bodies []*ir.Expr, types []ir.Type) (*ke
 	}
 	k := l.addKernel(key, t.data(), func(m *module, name string) { writeKernel(m, name, t) })
 	if len(t.split) > 0 {
-		m, err := l.mergeKernel(t)
+		m, err := l.mergeKernel(t.combine, t.dtype)
 		if err != nil {
 			return nil, err
 		}
@@ -260,14 +267,14 @@ func computable(body *ir.Expr) error {
 	return err
 }
 
-// mergeKernel returns the kernel that combines partial results f32[R, N] of a nest.
-func (l *lowering) mergeKernel(t *loopNest) (*kernel, error) {
+// mergeKernel returns the kernel that combines partial results [R, N] of this type.
+func (l *lowering) mergeKernel(combine ir.Combine, d tensor.DType) (*kernel, error) {
 	n := &ir.Nest{
-		Combine: t.combine, Out: 1,
+		Combine: combine, Out: 1,
 		Index: []ir.Index{{Name: "n", Extent: ir.Symbol(exec.Count)}, {Name: "r", Extent: ir.Symbol(exec.Rounds)}},
-		Body:  ir.ReadOf(t.dtype, 0, ir.Loop(1), ir.Loop(0)),
+		Body:  ir.ReadOf(d, 0, ir.Loop(1), ir.Loop(0)),
 	}
-	return l.kernelOf(n, []*ir.Expr{n.Body}, []ir.Type{{DType: t.dtype, Shape: []ir.Affine{ir.Symbol(exec.Rounds), ir.Symbol(exec.Count)}}})
+	return l.kernelOf(n, []*ir.Expr{n.Body}, []ir.Type{{DType: d, Shape: []ir.Affine{ir.Symbol(exec.Rounds), ir.Symbol(exec.Count)}}})
 }
 
 // addChecks adds launches that find whether the loss and the cells' next values are finite.

@@ -9,16 +9,17 @@
 //	flatten.go   elementwise nests of all shapes as one
 //	prepare.go   sums of products: operands padded, or permuted, to be read without tests and in single steps
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
+//	winograd.go  convolutions of 3×3 by Winograd's algorithm (winograd_emit.go, winograd_transform.go), unless the math is strict
 //	tiling.go    how many rows and vectors of the result are computed together
 //	emit.go      a nest → LLVM IR: points, vectors, reductions, guards (index.go: reads; body.go, scalar.go, poly_math.go: scalar ops)
 //	scope.go     LLVM IR with everything placed in the outermost loop that knows it, since no optimiser runs
 //	toolchain.go, cache.go, level.go   LLVM IR → object file, for a level of processors
 //
-// There are no special kernels: a matrix product, a convolution or the gradient of one is a nest whose reads let rows and vectors be computed
-// together, and so is a user's own layer.
+// Kernels are chosen by what nests read, never by the layer that they come from: a matrix product, a convolution or the gradient of one is a
+// nest whose reads let rows and vectors be computed together, and so is a user's own layer.
 //
 // Not done yet: what follows a reduction is a launch of its own (bias and activation of a convolution are computed by what reads them, such
-// as pooling); Winograd's algorithm; slices of a scan's sequences that are views; code for arm64.
+// as pooling); slices of a scan's sequences that are views; code for arm64.
 package native
 
 import (
@@ -62,7 +63,7 @@ func (Backend) Compile(m *ir.Module, opts codegen.Options) (runtime.Program, err
 	if err != nil {
 		return nil, err
 	}
-	p, err := compileModule(m, level, tools, openCache())
+	p, err := compileModule(m, level, opts.Math, tools, openCache())
 	if err != nil {
 		return nil, err
 	}
@@ -77,7 +78,7 @@ func Memory(m *ir.Module, fn string, sizes map[string]int) (exec.Memory, error) 
 	if err != nil {
 		level = levels[len(levels)-1] // of which the kernels' sizes hardly depend
 	}
-	p, low, err := lower(m, level)
+	p, low, err := lower(m, level, codegen.Fast)
 	if err != nil {
 		return exec.Memory{}, err
 	}
@@ -102,7 +103,7 @@ func SelfTest() error {
 	f.Return("", f.Apply(ir.OpAdd, x, x))
 	m := ir.NewModule()
 	m.AddFunc(f.Func)
-	p, err := compileModule(m, level, tools, cache{})
+	p, err := compileModule(m, level, codegen.Strict, tools, cache{})
 	if err != nil {
 		return err
 	}
@@ -156,8 +157,8 @@ func explainer(m *ir.Module) func(string, []*tensor.Tensor, string, func(string)
 const kernelsPerObject = 24
 
 // compileModule lowers and compiles all functions of m.
-func compileModule(m *ir.Module, level Level, tools *Toolchain, cached cache) (*exec.Program, error) {
-	p, low, err := lower(m, level)
+func compileModule(m *ir.Module, level Level, math codegen.Math, tools *Toolchain, cached cache) (*exec.Program, error) {
+	p, low, err := lower(m, level, math)
 	if err != nil {
 		return nil, err
 	}
@@ -171,8 +172,8 @@ func compileModule(m *ir.Module, level Level, tools *Toolchain, cached cache) (*
 }
 
 // lower turns all functions of m into launches.
-func lower(m *ir.Module, level Level) (*exec.Program, *lowering, error) {
-	low := newLowering(m, level)
+func lower(m *ir.Module, level Level, math codegen.Math) (*exec.Program, *lowering, error) {
+	low := newLowering(m, level, math)
 	p := &exec.Program{Module: m, Level: level.CPU}
 	for _, f := range m.Funcs {
 		f, err := low.procedure(f)

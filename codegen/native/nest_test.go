@@ -290,8 +290,13 @@ func addNest(m *ir.Module, name string, n *ir.Nest, args []*tensor.Tensor) {
 
 func compileBoth(t testing.TB, m *ir.Module) (native, reference runtime.Program) {
 	t.Helper()
+	return compileWith(t, m, codegen.Options{Threads: 2})
+}
+
+func compileWith(t testing.TB, m *ir.Module, opts codegen.Options) (native, reference runtime.Program) {
+	t.Helper()
 	needLLVM(t)
-	p, err := Backend{}.Compile(m, codegen.Options{Threads: 2})
+	p, err := Backend{}.Compile(m, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

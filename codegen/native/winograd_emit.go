@@ -1,0 +1,568 @@
+package native
+
+import (
+	"github.com/llir/llvm/ir/constant"
+	"github.com/llir/llvm/ir/enum"
+	"github.com/llir/llvm/ir/types"
+	"github.com/llir/llvm/ir/value"
+
+	"github.com/nnc-lang/nnc/runtime/exec"
+)
+
+// winogradPart is one of the kernels that compute a convolution.
+type winogradPart uint8
+
+const (
+	filterPart   winogradPart = iota // weights → U
+	tilesPart                        // x and U → z
+	gradientPart                     // x and y → the weights' gradient
+)
+
+// winograd is a kernel of Winograd's algorithm.
+type winograd struct {
+	*convolution
+	part winogradPart
+
+	lanes   int
+	vectors int // of a row of a product's tile in registers
+	rows    int // at most, of that tile
+	tiles   int // that are transformed and multiplied together
+	sizes   *sizes
+
+	total     poly // of tiles
+	blocks    poly // of tiles that are multiplied together
+	groups    poly // of tiles whose gradients are added up without an end between
+	perGroup  int  // blocks
+	rowsOf    poly // of tiles in an image
+	columns   poly // of tiles in a row
+	numImages poly
+}
+
+const (
+	// winogradCache is how much of a processor's own cache V and M, or V and the transformed y, should take.
+	winogradCache = 256 << 10
+	// gradientTiles is the number of tiles at least whose gradients are added up before they are transformed back.
+	gradientTiles = 192
+)
+
+// newWinograd returns a kernel of conv.
+func newWinograd(conv *convolution, part winogradPart, level Level) *winograd {
+	w := &winograd{convolution: conv, part: part, lanes: level.Lanes, sizes: newSizes()}
+	w.vectors = min(2, (conv.o+w.lanes-1)/w.lanes)
+	switch {
+	case level.Regs >= 32 && w.vectors == 2:
+		w.rows = 12
+	case level.Regs >= 32:
+		w.rows = 14
+	case w.vectors == 2:
+		w.rows = 6
+	default:
+		w.rows = 12
+	}
+	perTile := 4 * tilePoints * (w.rowOfC() + w.block())
+	if part == gradientPart {
+		perTile = 4 * tilePoints * (w.rowOfC() + w.paddedO())
+		w.tiles = max(8, min(48, winogradCache/perTile/8*8))
+	} else {
+		w.tiles = max(w.rows, min(48, winogradCache/perTile)/w.rows*w.rows)
+	}
+	w.numImages = whole(1)
+	for _, n := range conv.images {
+		w.numImages = w.numImages.mul(w.sizes.dim(n))
+	}
+	w.rowsOf = w.sizes.tiles(w.sizes.dim(conv.out[0]), tileOut)
+	w.columns = w.sizes.tiles(w.sizes.dim(conv.out[1]), tileOut)
+	w.total = w.numImages.mul(w.rowsOf).mul(w.columns)
+	w.blocks = w.sizes.tiles(w.total, w.tiles)
+	w.perGroup = (gradientTiles + w.tiles - 1) / w.tiles
+	w.groups = w.sizes.tiles(w.blocks, w.perGroup)
+	return w
+}
+
+// block returns the number of output channels that are multiplied together.
+func (w *winograd) block() int { return w.vectors * w.lanes }
+
+// paddedO returns the number of output channels in whole blocks.
+func (w *winograd) paddedO() int { return (w.o + w.block() - 1) / w.block() * w.block() }
+
+// rowOfC returns the number of input channels in whole vectors.
+func (w *winograd) rowOfC() int { return (w.c + w.lanes - 1) / w.lanes * w.lanes }
+
+// filterElems returns the number of elements of U, which lies in memory as [block of o][point][c][o of the block].
+func (w *winograd) filterElems() int { return w.paddedO() * tilePoints * w.c }
+
+// scratch says where things lie in scratch memory, in elements. The distance between planes of points is not a multiple of a page: planes are
+// written side by side, and would else meet in the same place of the cache.
+type scratch struct {
+	patch, result    int // a tile of x or of y, and one of z, that lies partly outside
+	v, vTile, vPoint int // [point][tile][c]
+	m, mTile, mPoint int // [point][tile][o of the block], or of y transformed: [point][tile][o]
+	sums, sPoint     int // [point][c][o]
+	elems            int // of all
+}
+
+func (w *winograd) scratch() scratch {
+	var s scratch
+	take := func(n int) int {
+		at := s.elems
+		s.elems += (n + 15) &^ 15
+		return at
+	}
+	const apart = 16
+	s.patch = take(tilePoints * max(w.c, w.o))
+	s.result = take(tileOut * tileOut * w.o)
+	width := w.block()
+	if w.part == gradientPart {
+		width = w.paddedO()
+	}
+	s.vTile, s.vPoint = w.rowOfC(), w.tiles*w.rowOfC()+apart
+	s.v = take(tilePoints * s.vPoint)
+	s.mTile, s.mPoint = width, w.tiles*width+apart
+	s.m = take(tilePoints * s.mPoint)
+	if w.part == gradientPart {
+		s.sPoint = w.c*w.paddedO() + apart
+		s.sums = take(tilePoints * s.sPoint)
+	}
+	return s
+}
+
+// winogradWriter writes a kernel of Winograd's algorithm.
+type winogradWriter struct {
+	*winograd
+	words
+	at     scratch
+	memory value.Value // the scratch memory
+
+	in, out        [2]value.Value // heights and widths of x and of z or y
+	down, across   value.Value    // tiles in an image
+	count          value.Value    // tiles
+	channelsInside value.Value
+}
+
+// writeWinograd writes w as a function of that name.
+func writeWinograd(m *module, name string, w *winograd) {
+	_, entry, args := m.newFunction(name)
+	e := &winogradWriter{winograd: w, words: words{entry, args, 3, w.sizes}}
+	if w.part == filterPart {
+		e.pointers = 2
+		e.filter()
+		entry.blk.NewRet(nil)
+		return
+	}
+	e.at = w.scratch()
+	e.memory = e.pointer(exec.WordScratch, f32)
+	for k := range 2 {
+		e.in[k], e.out[k] = e.size(w.sizes.dim(w.convolution.in[k])), e.size(w.sizes.dim(w.convolution.out[k]))
+	}
+	e.down, e.across, e.count = e.size(w.rowsOf), e.size(w.columns), e.size(w.total)
+	for k := exec.WordP0; k <= exec.WordR1; k++ {
+		e.word(k)
+	}
+	if w.part == gradientPart {
+		e.gradient()
+	} else {
+		e.convolve()
+	}
+	entry.blk.NewRet(nil)
+}
+
+// filter writes the transformation of weights: U = G g Gᵀ. Its points are the channels c.
+func (e *winogradWriter) filter() {
+	z, g := e.pointer(exec.WordResult, f32), e.pointer(exec.WordResult+1, f32)
+	block := e.block()
+	e.top.loop(e.word(exec.WordP0), e.word(exec.WordP1), 1, true, nil, func(s *scope, c value.Value, _ []value.Value) []value.Value {
+		from := s.at(g, s.add(int64Const(e.base), s.mul(c, int64Const(e.strides[2]))))
+		s.loop(int64Const(0), int64Const(e.paddedO()/block), 1, true, nil, func(s *scope, b value.Value, _ []value.Value) []value.Value {
+			to := s.at(z, s.add(s.mul(b, int64Const(tilePoints*e.c*block)), s.mul(c, int64Const(block))))
+			for u := range e.vectors {
+				o := s.add(s.mul(b, int64Const(block)), int64Const(u*e.lanes))
+				mask := e.maskO(s, o)
+				var w [windowSide][windowSide]value.Value
+				for i := range windowSide {
+					for j := range windowSide {
+						p := s.at(from, s.add(int64Const(i*e.strides[0]+j*e.strides[1]), s.mul(o, int64Const(e.strides[3]))))
+						if e.strides[3] == 1 {
+							w[i][j] = s.load(p, e.lanes, mask, nil)
+						} else {
+							w[i][j] = s.gather(p, lanesTimes(e.lanes, e.strides[3]), mask, nil)
+						}
+					}
+				}
+				var t [tileIn][windowSide]value.Value
+				for j := range windowSide {
+					x := filterTransform(s, [windowSide]value.Value{w[0][j], w[1][j], w[2][j]})
+					for i := range tileIn {
+						t[i][j] = x[i]
+					}
+				}
+				for i := range tileIn {
+					for j, x := range filterTransform(s, t[i]) {
+						s.store(x, s.at(to, int64Const((i*tileIn+j)*e.c*block+u*e.lanes)), nil)
+					}
+				}
+			}
+			return nil
+		})
+		return nil
+	})
+}
+
+// maskO returns which of the channels from o on exist; nil: all that a vector can hold.
+func (e *winogradWriter) maskO(s *scope, o value.Value) value.Value {
+	if e.o%e.lanes == 0 && e.o%e.block() == 0 {
+		return nil
+	}
+	left := s.splat(s.blk.NewTrunc(s.sub(int64Const(e.o), o), i32), e.lanes)
+	return s.icmp(enum.IPredSGT, left, lanesTimes(e.lanes, 1))
+}
+
+// tile is one of the tiles that are computed together.
+type tile struct {
+	slot            value.Value // its number among them
+	image, row, col value.Value // its image, and where in the image its part of z or y begins
+}
+
+// eachTile writes body for count tiles from number first on.
+func (e *winogradWriter) eachTile(s *scope, first, count value.Value, body func(s *scope, t tile)) {
+	s.loop(int64Const(0), count, 1, true, nil, func(s *scope, slot value.Value, _ []value.Value) []value.Value {
+		n := s.add(first, slot)
+		col, n := s.blk.NewURem(n, e.across), value.Value(s.blk.NewUDiv(n, e.across))
+		row, image := s.blk.NewURem(n, e.down), s.blk.NewUDiv(n, e.down)
+		body(s, tile{slot, image, s.mul(row, int64Const(tileOut)), s.mul(col, int64Const(tileOut))})
+		return nil
+	})
+}
+
+// vectorsOf writes body for the vectors of n channels; the last may have a mask, and lie at any place.
+func (e *winogradWriter) vectorsOf(s *scope, n int, body func(s *scope, c, mask value.Value)) {
+	if n >= e.lanes {
+		s.loop(int64Const(0), int64Const(n/e.lanes*e.lanes), e.lanes, true, nil, func(s *scope, c value.Value, _ []value.Value) []value.Value {
+			body(s, c, nil)
+			return nil
+		})
+	}
+	if left := n % e.lanes; left > 0 {
+		body(s, int64Const(n-left), firstLanes(e.lanes, left))
+	}
+}
+
+// firstLanes returns the mask of the first k of n lanes.
+func firstLanes(n, k int) value.Value {
+	mask := make([]constant.Constant, n)
+	for l := range mask {
+		mask[l] = constant.NewBool(l < k)
+	}
+	return constant.NewVector(mask2(n), mask...)
+}
+
+func mask2(n int) *types.VectorType { return types.NewVector(uint64(n), i1) }
+
+// region returns where the side×side elements of n channels from (row, col) on lie, and the distance of their rows. If some lie outside they
+// are copied with zeros around them.
+func (e *winogradWriter) region(s *scope, from, image, row, col value.Value, size [2]value.Value, side, n int) (base, stride value.Value) {
+	patch := s.at(e.memory, int64Const(e.at.patch))
+	inside := s.and(below(s, row, size[0], side), below(s, col, size[1], side))
+	width := s.mul(size[1], int64Const(n))
+	base = s.at(from, s.add(s.mul(s.add(s.mul(image, size[0]), row), width), s.mul(col, int64Const(n))))
+	s.when(s.not(inside), func(s *scope) {
+		count := func(s *scope, body func(s *scope, k value.Value)) {
+			s.loop(int64Const(0), int64Const(side), 1, true, nil, func(s *scope, k value.Value, _ []value.Value) []value.Value {
+				body(s, k)
+				return nil
+			})
+		}
+		count(s, func(s *scope, i value.Value) {
+			count(s, func(s *scope, j value.Value) {
+				to := s.at(patch, s.mul(s.add(s.mul(i, int64Const(side)), j), int64Const(n)))
+				ok := s.and(below(s, s.add(row, i), size[0], 1), below(s, s.add(col, j), size[1], 1))
+				s.either(ok, func(s *scope) {
+					p := s.at(base, s.add(s.mul(i, width), s.mul(j, int64Const(n))))
+					e.vectorsOf(s, n, func(s *scope, c, mask value.Value) {
+						s.store(s.load(s.at(p, c), e.lanes, mask, nil), s.at(to, c), mask)
+					})
+				}, func(s *scope) {
+					e.vectorsOf(s, n, func(s *scope, c, mask value.Value) {
+						s.store(num(vector(e.lanes, f32), 0), s.at(to, c), mask)
+					})
+				})
+			})
+		})
+	})
+	return s.choose(inside, base, patch), s.choose(inside, width, int64Const(side*n))
+}
+
+// below reports whether x … x+n−1 lie in [0, size).
+func below(s *scope, x, size value.Value, n int) value.Value {
+	return s.and(s.icmp(enum.IPredSGE, x, int64Const(0)), s.icmp(enum.IPredSLE, s.add(x, int64Const(n)), size))
+}
+
+// operandTile writes the transformation of a tile of x: V = Bᵀ d B.
+func (e *winogradWriter) operandTile(s *scope, x value.Value, t tile) {
+	base, stride := e.region(s, x, t.image, s.add(t.row, int64Const(e.offset[0])), s.add(t.col, int64Const(e.offset[1])), e.in, tileIn, e.c)
+	var rows [tileIn]value.Value
+	for i := range rows {
+		rows[i] = s.at(base, s.mul(int64Const(i), stride))
+	}
+	to := s.at(e.memory, s.add(int64Const(e.at.v), s.mul(t.slot, int64Const(e.at.vTile))))
+	e.vectorsOf(s, e.c, func(s *scope, c, mask value.Value) {
+		var d [tileIn][tileIn]value.Value
+		for j := range tileIn {
+			var col [tileIn]value.Value
+			for i := range tileIn {
+				col[i] = s.load(s.at(rows[i], s.add(c, int64Const(j*e.c))), e.lanes, mask, nil)
+			}
+			for i, v := range operandTransform(s, col) {
+				d[i][j] = v
+			}
+		}
+		p := s.at(to, c)
+		for i := range tileIn {
+			for j, v := range operandTransform(s, d[i]) {
+				s.store(v, s.at(p, int64Const((i*tileIn+j)*e.at.vPoint)), nil)
+			}
+		}
+	})
+}
+
+// convolve writes the kernel of a convolution from x and U. Its points are blocks of tiles.
+func (e *winogradWriter) convolve() {
+	z, x, u := e.pointer(exec.WordResult, f32), e.pointer(exec.WordResult+1, f32), e.pointer(exec.WordResult+2, f32)
+	e.top.loop(e.word(exec.WordP0), e.word(exec.WordP1), 1, true, nil, func(s *scope, p value.Value, _ []value.Value) []value.Value {
+		first, count := e.blockOfTiles(s, p)
+		e.eachTile(s, first, count, func(s *scope, t tile) { e.operandTile(s, x, t) })
+		s.loop(int64Const(0), int64Const(e.paddedO()/e.block()), 1, true, nil, func(s *scope, b value.Value, _ []value.Value) []value.Value {
+			e.products(s, s.at(u, s.mul(b, int64Const(tilePoints*e.c*e.block()))), count)
+			o := s.mul(b, int64Const(e.block()))
+			e.eachTile(s, first, count, func(s *scope, t tile) { e.resultTile(s, z, o, t) })
+			return nil
+		})
+		return nil
+	})
+}
+
+// blockOfTiles returns the first tile of block p, and how many it has.
+func (e *winogradWriter) blockOfTiles(s *scope, p value.Value) (first, count value.Value) {
+	first = s.mul(p, int64Const(e.tiles))
+	left := s.sub(e.count, first)
+	return first, s.choose(s.icmp(enum.IPredSLT, left, int64Const(e.tiles)), left, int64Const(e.tiles))
+}
+
+// products writes the products M = V U for all points of a block of channels.
+func (e *winogradWriter) products(s *scope, u, count value.Value) {
+	block := e.block()
+	rounds := s.blk.NewUDiv(s.add(count, int64Const(e.rows-1)), int64Const(e.rows))
+	s.loop(int64Const(0), int64Const(tilePoints), 1, true, nil, func(s *scope, f value.Value, _ []value.Value) []value.Value {
+		b := s.at(u, s.mul(f, int64Const(e.c*block)))
+		v := s.at(e.memory, s.add(int64Const(e.at.v), s.mul(f, int64Const(e.at.vPoint))))
+		m := s.at(e.memory, s.add(int64Const(e.at.m), s.mul(f, int64Const(e.at.mPoint))))
+		s.loop(int64Const(0), rounds, 1, true, nil, func(s *scope, r value.Value, _ []value.Value) []value.Value {
+			a := s.at(v, s.mul(r, int64Const(e.rows*e.at.vTile)))
+			to := s.at(m, s.mul(r, int64Const(e.rows*e.at.mTile)))
+			sums := make([]value.Value, e.rows*e.vectors)
+			for k := range sums {
+				sums[k] = num(vector(e.lanes, f32), 0)
+			}
+			sums = e.product(s, int64Const(e.c), a, e.rows, e.at.vTile, 1, b, block, sums)
+			for k, x := range sums {
+				s.store(x, s.at(to, int64Const(k/e.vectors*e.at.mTile+k%e.vectors*e.lanes)), nil)
+			}
+			return nil
+		})
+		return nil
+	})
+}
+
+// product writes sums += a b for rows × vectors sums: a's elements lie row and step apart, b's vectors step apart.
+func (e *winogradWriter) product(s *scope, count, a value.Value, rows, row, step int, b value.Value, stepB int, sums []value.Value) []value.Value {
+	return s.loop(int64Const(0), count, 1, true, sums, func(s *scope, k value.Value, sums []value.Value) []value.Value {
+		pa, pb := s.at(a, s.mul(k, int64Const(step))), s.at(b, s.mul(k, int64Const(stepB)))
+		next := make([]value.Value, len(sums))
+		y := make([]value.Value, e.vectors)
+		for u := range y {
+			y[u] = s.load(s.at(pb, int64Const(u*e.lanes)), e.lanes, nil, nil)
+		}
+		for r := range rows {
+			x := s.splat(s.load(s.at(pa, int64Const(r*row)), 1, nil, nil), e.lanes)
+			for u := range y {
+				next[r*e.vectors+u] = s.fma(x, y[u], sums[r*e.vectors+u])
+			}
+		}
+		return next
+	})
+}
+
+// resultTile writes the transformation of a tile of a block of channels to the result: Aᵀ M A.
+func (e *winogradWriter) resultTile(s *scope, z, o value.Value, t tile) {
+	patch := s.at(e.memory, int64Const(e.at.result))
+	inside := s.and(below(s, t.row, e.out[0], tileOut), below(s, t.col, e.out[1], tileOut))
+	width := s.mul(e.out[1], int64Const(e.o))
+	base := s.at(z, s.add(s.mul(s.add(s.mul(t.image, e.out[0]), t.row), width), s.mul(t.col, int64Const(e.o))))
+	to, stride := s.choose(inside, base, patch), s.choose(inside, width, int64Const(tileOut*e.o))
+	var rows [tileOut]value.Value
+	for i := range rows {
+		rows[i] = s.at(to, s.add(s.mul(int64Const(i), stride), o))
+	}
+	m := s.at(e.memory, s.add(int64Const(e.at.m), s.mul(t.slot, int64Const(e.at.mTile))))
+	for u := range e.vectors {
+		mask := e.maskO(s, s.add(o, int64Const(u*e.lanes)))
+		var y [tileOut][tileIn]value.Value
+		for j := range tileIn {
+			var col [tileIn]value.Value
+			for i := range tileIn {
+				col[i] = s.load(s.at(m, int64Const((i*tileIn+j)*e.at.mPoint+u*e.lanes)), e.lanes, nil, nil)
+			}
+			for i, v := range resultTransform(s, col) {
+				y[i][j] = v
+			}
+		}
+		for i := range tileOut {
+			for j, v := range resultTransform(s, y[i]) {
+				s.store(v, s.at(rows[i], int64Const(j*e.o+u*e.lanes)), mask)
+			}
+		}
+	}
+	s.when(s.not(inside), func(s *scope) {
+		e.partOfTile(s, t, func(s *scope, i, j value.Value) {
+			from := s.at(patch, s.add(s.mul(s.add(s.mul(i, int64Const(tileOut)), j), int64Const(e.o)), o))
+			p := s.at(base, s.add(s.add(s.mul(i, width), s.mul(j, int64Const(e.o))), o))
+			for u := range e.vectors {
+				off := int64Const(u * e.lanes)
+				mask := e.maskO(s, s.add(o, off))
+				s.store(s.load(s.at(from, off), e.lanes, mask, nil), s.at(p, off), mask)
+			}
+		})
+	})
+}
+
+// partOfTile writes body for the elements of a tile of z that exist.
+func (e *winogradWriter) partOfTile(s *scope, t tile, body func(s *scope, i, j value.Value)) {
+	var n [2]value.Value
+	for k, at := range []value.Value{t.row, t.col} {
+		left := s.sub(e.out[k], at)
+		n[k] = s.choose(s.icmp(enum.IPredSLT, left, int64Const(tileOut)), left, int64Const(tileOut))
+	}
+	s.loop(int64Const(0), n[0], 1, true, nil, func(s *scope, i value.Value, _ []value.Value) []value.Value {
+		s.loop(int64Const(0), n[1], 1, true, nil, func(s *scope, j value.Value, _ []value.Value) []value.Value {
+			body(s, i, j)
+			return nil
+		})
+		return nil
+	})
+}
+
+// gradient writes the kernel of the weights' gradient. It has one point; the split loop is over groups of blocks of tiles.
+func (e *winogradWriter) gradient() {
+	z, x, y := e.pointer(exec.WordResult, f32), e.pointer(exec.WordResult+1, f32), e.pointer(exec.WordResult+2, f32)
+	s := e.top
+	sums := s.at(e.memory, int64Const(e.at.sums))
+	s.loop(int64Const(0), int64Const(tilePoints*e.at.sPoint), e.lanes, true, nil, func(s *scope, k value.Value, _ []value.Value) []value.Value {
+		s.store(num(vector(e.lanes, f32), 0), s.at(sums, k), nil)
+		return nil
+	})
+	blocks := e.size(e.blocks)
+	lo, hi := s.mul(e.word(exec.WordR0), int64Const(e.perGroup)), s.mul(e.word(exec.WordR1), int64Const(e.perGroup))
+	hi = s.choose(s.icmp(enum.IPredSLT, hi, blocks), hi, blocks)
+	s.loop(lo, hi, 1, true, nil, func(s *scope, p value.Value, _ []value.Value) []value.Value {
+		first, count := e.blockOfTiles(s, p)
+		e.eachTile(s, first, count, func(s *scope, t tile) {
+			e.operandTile(s, x, t)
+			e.cotangentTile(s, y, t)
+		})
+		s.loop(int64Const(0), int64Const(tilePoints), 1, true, nil, func(s *scope, f value.Value, _ []value.Value) []value.Value {
+			e.addProducts(s, f, count)
+			return nil
+		})
+		return nil
+	})
+	e.weights(s, z, sums)
+}
+
+// cotangentTile writes the transformation of a tile of y: A y Aᵀ.
+func (e *winogradWriter) cotangentTile(s *scope, y value.Value, t tile) {
+	base, stride := e.region(s, y, t.image, t.row, t.col, e.out, tileOut, e.o)
+	var rows [tileOut]value.Value
+	for i := range rows {
+		rows[i] = s.at(base, s.mul(int64Const(i), stride))
+	}
+	to := s.at(e.memory, s.add(int64Const(e.at.m), s.mul(t.slot, int64Const(e.at.mTile))))
+	e.vectorsOf(s, e.o, func(s *scope, c, mask value.Value) {
+		var d [tileIn][tileOut]value.Value
+		for j := range tileOut {
+			var col [tileOut]value.Value
+			for i := range tileOut {
+				col[i] = s.load(s.at(rows[i], s.add(c, int64Const(j*e.o))), e.lanes, mask, nil)
+			}
+			for i, v := range cotangentTransform(s, col) {
+				d[i][j] = v
+			}
+		}
+		p := s.at(to, c)
+		for i := range tileIn {
+			for j, v := range cotangentTransform(s, d[i]) {
+				s.store(v, s.at(p, int64Const((i*tileIn+j)*e.at.mPoint)), nil)
+			}
+		}
+	})
+}
+
+// addProducts writes sums += Vᵀ Y for point f.
+func (e *winogradWriter) addProducts(s *scope, f, count value.Value) {
+	v := s.at(e.memory, s.add(int64Const(e.at.v), s.mul(f, int64Const(e.at.vPoint))))
+	y := s.at(e.memory, s.add(int64Const(e.at.m), s.mul(f, int64Const(e.at.mPoint))))
+	sums := s.at(e.memory, s.add(int64Const(e.at.sums), s.mul(f, int64Const(e.at.sPoint))))
+	width := e.paddedO()
+	n := (e.c + e.rows - 1) / e.rows // tiles of sums, of two heights, so that none is low
+	high, large := (e.c+n-1)/n, e.c%n
+	if large == 0 {
+		large = n
+	}
+	tiles := func(rows, from, count_ int) {
+		if count_ == 0 {
+			return
+		}
+		s.loop(int64Const(0), int64Const(count_), 1, true, nil, func(s *scope, r value.Value, _ []value.Value) []value.Value {
+			c := s.add(int64Const(from), s.mul(r, int64Const(rows)))
+			s.loop(int64Const(0), int64Const(width), e.block(), true, nil, func(s *scope, o value.Value, _ []value.Value) []value.Value {
+				p := s.at(sums, s.add(s.mul(c, int64Const(width)), o))
+				acc := make([]value.Value, rows*e.vectors)
+				for k := range acc {
+					acc[k] = s.load(s.at(p, int64Const(k/e.vectors*width+k%e.vectors*e.lanes)), e.lanes, nil, nil)
+				}
+				acc = e.product(s, count, s.at(v, c), rows, 1, e.at.vTile, s.at(y, o), e.at.mTile, acc)
+				for k, x := range acc {
+					s.store(x, s.at(p, int64Const(k/e.vectors*width+k%e.vectors*e.lanes)), nil)
+				}
+				return nil
+			})
+			return nil
+		})
+	}
+	tiles(high, 0, large)
+	tiles(high-1, high*large, n-large)
+}
+
+// weights writes the transformation of the sums to the weights' gradient: Gᵀ S G.
+func (e *winogradWriter) weights(s *scope, z, sums value.Value) {
+	s.loop(int64Const(0), int64Const(e.c), 1, true, nil, func(s *scope, c value.Value, _ []value.Value) []value.Value {
+		from := s.at(sums, s.mul(c, int64Const(e.paddedO())))
+		to := s.at(z, s.add(int64Const(e.base), s.mul(c, int64Const(e.strides[2]))))
+		e.vectorsOf(s, e.o, func(s *scope, o, mask value.Value) {
+			var t [windowSide][tileIn]value.Value
+			for j := range tileIn {
+				var col [tileIn]value.Value
+				for i := range tileIn {
+					col[i] = s.load(s.at(from, s.add(o, int64Const((i*tileIn+j)*e.at.sPoint))), e.lanes, nil, nil)
+				}
+				for i, x := range weightTransform(s, col) {
+					t[i][j] = x
+				}
+			}
+			for i := range windowSide {
+				for j, x := range weightTransform(s, t[i]) {
+					s.store(x, s.at(to, s.add(o, int64Const(i*e.strides[0]+j*e.strides[1]))), mask)
+				}
+			}
+		})
+		return nil
+	})
+}
