@@ -260,7 +260,7 @@ var table = [opCount]Row{
 	},
 	OpRelu: {
 		Name: "relu", Class: ClassScalar, Sig: "(f32) -> f32", Params: []string{"a"}, Doc: "max(a, 0); its gradient is 0 at 0",
-		Expr: "max(a, 0)", Grad: []string{"select(less(0, a), dz, 0)"},
+		Expr: "max(a, 0)", Grad: []string{"select(less(0, z), dz, 0)"},
 	},
 	OpLess: {
 		Name: "less", Class: ClassScalar, Sig: "(T, T) -> bool", Params: []string{"a", "b"}, Doc: "a < b",

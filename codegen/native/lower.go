@@ -44,8 +44,13 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	for k, v := range f.Params {
 		b.define(v, exec.Slot{Place: exec.Param, Index: k})
 	}
-	body := fuse(f)
+	body := f
+	if l.math == codegen.Fast {
+		body = maxima(f)
+	}
+	body = fuse(body)
 	inPlace := updates(body)
+	b.epilogues = l.epilogues(body, inPlace)
 	if err := b.body(body); err != nil {
 		return nil, err
 	}
@@ -76,6 +81,8 @@ type bodyLowering struct {
 	number  map[*ir.Value]int // slots
 	written map[int]int       // the slot with a cell's newest value
 	carried map[int]int       // in a scan: where the cells live that it writes
+
+	epilogues map[*ir.Instr]*epilogue // of convolutions, and of the nests that they stand for
 }
 
 // slot adds a slot.
@@ -98,6 +105,12 @@ func (b *bodyLowering) define(v *ir.Value, s exec.Slot) int {
 
 func (b *bodyLowering) body(f *ir.Func) error {
 	for _, in := range f.Body {
+		if e := b.epilogues[in]; e != nil {
+			if err := b.epilogue(f, e, in); err != nil {
+				return fmt.Errorf("%s%w", position(in.Loc), err)
+			}
+			continue
+		}
 		if err := b.instr(f, in, b.numbers(f, in.Args)); err != nil {
 			return fmt.Errorf("%s%w", position(in.Loc), err)
 		}
@@ -190,7 +203,7 @@ func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir
 	}
 	if l.math == codegen.Fast {
 		if c := asConvolution(n, types); c != nil && c.pays() {
-			return l.winograd(p, c, args, result, loc, name)
+			return l.winograd(p, c, args, nil, nil, []int{result}, loc, name)
 		}
 	}
 	for _, part := range prepare(n, types) {

@@ -224,41 +224,35 @@ func windowed(n *ir.Nest, ix ir.Affine) (windowIndex, bool) {
 	return windowIndex{}, false
 }
 
-// winograd appends the launches that compute c.
-func (l *lowering) winograd(p *procedure, c *convolution, args []int, result int, loc ir.Loc, name string) error {
+// winograd appends the launches that compute c, or in its place e with the operands others.
+func (l *lowering) winograd(p *procedure, c *convolution, args []int, e *epilogue, others, results []int, loc ir.Loc, name string) error {
 	x, y := args[c.x], args[c.y]
-	if c.gradient {
-		k, err := l.winogradKernel(c, gradientPart)
-		if err != nil {
-			return err
+	launch := func(part winogradPart, args, results []int) error {
+		k, err := l.winogradKernel(newWinograd(c, part, e, l.level))
+		if err == nil {
+			p.launch(exec.Launch{Kernel: k.number, Args: args, Results: results, Loc: loc, What: name, Sized: -1})
 		}
-		p.launch(exec.Launch{Kernel: k.number, Args: []int{x, y}, Results: []int{result}, Loc: loc, What: name, Sized: -1})
-		return nil
-	}
-	filter, err := l.winogradKernel(c, filterPart)
-	if err != nil {
 		return err
 	}
-	tiles, err := l.winogradKernel(c, tilesPart)
-	if err != nil {
-		return err
+	if c.gradient {
+		return launch(gradientPart, []int{x, y}, results)
 	}
-	n := newWinograd(c, filterPart, l.level).filterElems()
+	n := newWinograd(c, filterPart, nil, l.level).filterElems()
 	u := p.slot(exec.Slot{Type: ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Int(n)}}, Place: exec.Arena})
-	p.launch(exec.Launch{Kernel: filter.number, Args: []int{y}, Results: []int{u}, Loc: loc, What: name, Sized: -1})
-	p.launch(exec.Launch{Kernel: tiles.number, Args: []int{x, u}, Results: []int{result}, Loc: loc, What: name, Sized: -1})
-	return nil
+	if err := launch(filterPart, []int{y}, []int{u}); err != nil {
+		return err
+	}
+	return launch(tilesPart, append([]int{x, u}, others...), results)
 }
 
-// winogradKernel returns a kernel of c, which equal convolutions share.
-func (l *lowering) winogradKernel(c *convolution, part winogradPart) (*kernel, error) {
-	w := newWinograd(c, part, l.level)
+// winogradKernel returns the kernel w, which equal convolutions share.
+func (l *lowering) winogradKernel(w *winograd) (*kernel, error) {
 	key := w.key()
 	if k := l.byKey[key]; k != nil {
 		return k, nil
 	}
 	k := l.addKernel(key, w.data(), func(m *module, name string) { writeWinograd(m, name, w) })
-	if part == gradientPart {
+	if w.part == gradientPart {
 		m, err := l.mergeKernel(ir.Sum, tensor.F32)
 		if err != nil {
 			return nil, err
@@ -277,12 +271,12 @@ func (w *winograd) key() string {
 	case tilesPart:
 		weights = ""
 	}
-	return fmt.Sprintf("winograd %d of %v×%v×%d + %v to %v×%d %s", w.part, w.images, w.in, w.c, w.offset, w.out, w.o, weights)
+	return fmt.Sprintf("winograd %d of %v×%v×%d + %v to %v×%d %s%s", w.part, w.images, w.in, w.c, w.offset, w.out, w.o, weights, w.epilogue.key())
 }
 
 // data returns what is needed to size a launch of w.
 func (w *winograd) data() exec.Kernel {
-	k := exec.Kernel{Results: []tensor.DType{tensor.F32}, Operands: 2, Cost: 1, Merge: -1, Identity: make([]byte, 4)}
+	k := exec.Kernel{Results: w.epilogue.dtypes(), Operands: 2 + len(w.epilogue.others()), Cost: 1, Merge: -1, Identity: make([]byte, 4)}
 	channels := whole(w.rowOfC() * w.paddedO() / w.lanes)
 	work := w.total.mul(channels).scale(tilePoints) // multiplications of vectors
 	points, splits := w.blocks, whole(1)

@@ -6,6 +6,8 @@ import (
 	"github.com/llir/llvm/ir/types"
 	"github.com/llir/llvm/ir/value"
 
+	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime/exec"
 )
 
@@ -21,7 +23,8 @@ const (
 // winograd is a kernel of Winograd's algorithm.
 type winograd struct {
 	*convolution
-	part winogradPart
+	part     winogradPart
+	epilogue *epilogue // of tilesPart; nil: the result is that of the convolution
 
 	lanes   int
 	vectors int // of a row of a product's tile in registers
@@ -45,9 +48,12 @@ const (
 	gradientTiles = 192
 )
 
-// newWinograd returns a kernel of conv.
-func newWinograd(conv *convolution, part winogradPart, level Level) *winograd {
+// newWinograd returns a kernel of conv, followed by e if that is not nil.
+func newWinograd(conv *convolution, part winogradPart, e *epilogue, level Level) *winograd {
 	w := &winograd{convolution: conv, part: part, lanes: level.Lanes, sizes: newSizes()}
+	if part == tilesPart {
+		w.epilogue = e
+	}
 	w.vectors = min(2, (conv.o+w.lanes-1)/w.lanes)
 	switch {
 	case level.Regs >= 32 && w.vectors == 2:
@@ -110,7 +116,7 @@ func (w *winograd) scratch() scratch {
 	}
 	const apart = 16
 	s.patch = take(tilePoints * max(w.c, w.o))
-	s.result = take(tileOut * tileOut * w.o)
+	s.result = take(2 * tileOut * tileOut * w.o)
 	width := w.block()
 	if w.part == gradientPart {
 		width = w.paddedO()
@@ -133,16 +139,15 @@ type winogradWriter struct {
 	at     scratch
 	memory value.Value // the scratch memory
 
-	in, out        [2]value.Value // heights and widths of x and of z or y
-	down, across   value.Value    // tiles in an image
-	count          value.Value    // tiles
-	channelsInside value.Value
+	in, out      [2]value.Value // heights and widths of x and of z or y
+	down, across value.Value    // tiles in an image
+	count        value.Value    // tiles
 }
 
 // writeWinograd writes w as a function of that name.
 func writeWinograd(m *module, name string, w *winograd) {
 	_, entry, args := m.newFunction(name)
-	e := &winogradWriter{winograd: w, words: words{entry, args, 3, w.sizes}}
+	e := &winogradWriter{winograd: w, words: words{entry, args, len(w.epilogue.dtypes()) + 2 + len(w.epilogue.others()), w.sizes}}
 	if w.part == filterPart {
 		e.pointers = 2
 		e.filter()
@@ -326,14 +331,19 @@ func (e *winogradWriter) operandTile(s *scope, x value.Value, t tile) {
 
 // convolve writes the kernel of a convolution from x and U. Its points are blocks of tiles.
 func (e *winogradWriter) convolve() {
-	z, x, u := e.pointer(exec.WordResult, f32), e.pointer(exec.WordResult+1, f32), e.pointer(exec.WordResult+2, f32)
+	r := e.results()
+	operands := exec.WordResult + len(r)
+	x, u := e.pointer(operands, f32), e.pointer(operands+1, f32)
+	for k := range e.epilogue.others() {
+		e.word(operands + 2 + k)
+	}
 	e.top.loop(e.word(exec.WordP0), e.word(exec.WordP1), 1, true, nil, func(s *scope, p value.Value, _ []value.Value) []value.Value {
 		first, count := e.blockOfTiles(s, p)
 		e.eachTile(s, first, count, func(s *scope, t tile) { e.operandTile(s, x, t) })
 		s.loop(int64Const(0), int64Const(e.paddedO()/e.block()), 1, true, nil, func(s *scope, b value.Value, _ []value.Value) []value.Value {
 			e.products(s, s.at(u, s.mul(b, int64Const(tilePoints*e.c*e.block()))), count)
 			o := s.mul(b, int64Const(e.block()))
-			e.eachTile(s, first, count, func(s *scope, t tile) { e.resultTile(s, z, o, t) })
+			e.eachTile(s, first, count, func(s *scope, t tile) { e.resultTile(s, r, o, t) })
 			return nil
 		})
 		return nil
@@ -391,20 +401,49 @@ func (e *winogradWriter) product(s *scope, count, a value.Value, rows, row, step
 	})
 }
 
-// resultTile writes the transformation of a tile of a block of channels to the result: Aᵀ M A.
-func (e *winogradWriter) resultTile(s *scope, z, o value.Value, t tile) {
-	patch := s.at(e.memory, int64Const(e.at.result))
-	inside := s.and(below(s, t.row, e.out[0], tileOut), below(s, t.col, e.out[1], tileOut))
-	width := s.mul(e.out[1], int64Const(e.o))
-	base := s.at(z, s.add(s.mul(s.add(s.mul(t.image, e.out[0]), t.row), width), s.mul(t.col, int64Const(e.o))))
-	to, stride := s.choose(inside, base, patch), s.choose(inside, width, int64Const(tileOut*e.o))
-	var rows [tileOut]value.Value
-	for i := range rows {
-		rows[i] = s.at(to, s.add(s.mul(int64Const(i), stride), o))
+// results are the tensors that a convolution's kernel makes.
+type results []struct {
+	z     value.Value // where it lies
+	patch value.Value // where tiles lie that are partly outside
+}
+
+func (e *winogradWriter) results() results {
+	var r results
+	for k, d := range e.epilogue.dtypes() {
+		t := llvmType(d)
+		patch := e.top.at(e.memory, int64Const(e.at.result+k*tileOut*tileOut*e.o))
+		r = append(r, struct{ z, patch value.Value }{e.pointer(exec.WordResult+k, t), e.top.blk.NewBitCast(patch, types.NewPointer(t))})
+	}
+	return r
+}
+
+// resultTile writes the transformation of a tile of a block of channels to the result, Aᵀ M A, and what follows.
+func (e *winogradWriter) resultTile(s *scope, r results, o value.Value, t tile) {
+	side, size := tileOut, e.out
+	if p := e.epilogue; p != nil {
+		size = [2]value.Value{e.size(e.sizes.dim(p.out[0])), e.size(e.sizes.dim(p.out[1]))}
+		if p.pooled {
+			side /= 2
+			t.row, t.col = s.blk.NewUDiv(t.row, int64Const(2)), s.blk.NewUDiv(t.col, int64Const(2))
+		}
+	}
+	inside := s.and(below(s, t.row, size[0], side), below(s, t.col, size[1], side))
+	width := s.mul(size[1], int64Const(e.o))
+	off := s.add(s.mul(s.add(s.mul(t.image, size[0]), t.row), width), s.mul(t.col, int64Const(e.o)))
+	stride := s.choose(inside, width, int64Const(side*e.o))
+	bases := make([]value.Value, len(r))
+	rows := make([][tileOut]value.Value, len(r))
+	for k := range r {
+		bases[k] = s.at(r[k].z, off)
+		to := s.choose(inside, bases[k], r[k].patch)
+		for i := range side {
+			rows[k][i] = s.at(to, s.add(s.mul(int64Const(i), stride), o))
+		}
 	}
 	m := s.at(e.memory, s.add(int64Const(e.at.m), s.mul(t.slot, int64Const(e.at.mTile))))
 	for u := range e.vectors {
-		mask := e.maskO(s, s.add(o, int64Const(u*e.lanes)))
+		channel := s.add(o, int64Const(u*e.lanes))
+		mask := e.maskO(s, channel)
 		var y [tileOut][tileIn]value.Value
 		for j := range tileIn {
 			var col [tileIn]value.Value
@@ -415,34 +454,107 @@ func (e *winogradWriter) resultTile(s *scope, z, o value.Value, t tile) {
 				y[i][j] = v
 			}
 		}
+		var z [tileOut][tileOut]value.Value
 		for i := range tileOut {
-			for j, v := range resultTransform(s, y[i]) {
-				s.store(v, s.at(rows[i], int64Const(j*e.o+u*e.lanes)), mask)
+			z[i] = resultTransform(s, y[i])
+		}
+		for i := range side {
+			for j := range side {
+				for k, x := range e.after(s, z, i, j, channel, mask) {
+					s.store(x, s.at(rows[k][i], int64Const(j*e.o+u*e.lanes)), mask)
+				}
 			}
 		}
 	}
 	s.when(s.not(inside), func(s *scope) {
-		e.partOfTile(s, t, func(s *scope, i, j value.Value) {
-			from := s.at(patch, s.add(s.mul(s.add(s.mul(i, int64Const(tileOut)), j), int64Const(e.o)), o))
-			p := s.at(base, s.add(s.add(s.mul(i, width), s.mul(j, int64Const(e.o))), o))
+		e.partOfTile(s, t, size, side, func(s *scope, i, j value.Value) {
+			from := s.add(s.mul(s.add(s.mul(i, int64Const(side)), j), int64Const(e.o)), o)
+			to := s.add(s.add(s.mul(i, width), s.mul(j, int64Const(e.o))), o)
 			for u := range e.vectors {
-				off := int64Const(u * e.lanes)
-				mask := e.maskO(s, s.add(o, off))
-				s.store(s.load(s.at(from, off), e.lanes, mask, nil), s.at(p, off), mask)
+				u := int64Const(u * e.lanes)
+				mask := e.maskO(s, s.add(o, u))
+				for k := range r {
+					s.store(s.load(s.at(r[k].patch, s.add(from, u)), e.lanes, mask, nil), s.at(bases[k], s.add(to, u)), mask)
+				}
 			}
 		})
 	})
 }
 
-// partOfTile writes body for the elements of a tile of z that exist.
-func (e *winogradWriter) partOfTile(s *scope, t tile, body func(s *scope, i, j value.Value)) {
+// after writes what follows a convolution, of its results z in a tile, at element i, j of the tile that is left.
+func (e *winogradWriter) after(s *scope, z [tileOut][tileOut]value.Value, i, j int, channel, mask value.Value) []value.Value {
+	p := e.epilogue
+	switch {
+	case p == nil:
+		return []value.Value{z[i][j]}
+	case !p.pooled:
+		return []value.Value{e.follow(s, p.body, z[i][j], channel, mask)}
+	}
+	var most, place value.Value
+	for k := range 4 {
+		x := e.follow(s, p.body, z[2*i+k/2][2*j+k%2], channel, mask)
+		if k == 0 {
+			most, place = x, integer(vector(e.lanes, i32), 0)
+			continue
+		}
+		if !p.place {
+			most = s.maxF32(most, x)
+			continue
+		}
+		// What is not a number comes before all, and the first one before those that follow.
+		wins := s.or(s.fcmp(enum.FPredOGT, x, most), s.and(s.fcmp(enum.FPredUNO, x, x), s.fcmp(enum.FPredORD, most, most)))
+		most, place = s.choose(wins, x, most), s.choose(wins, integer(vector(e.lanes, i32), int64(k)), place)
+	}
+	if !p.place {
+		return []value.Value{most}
+	}
+	return []value.Value{most, place}
+}
+
+// follow writes the body of the epilogue for one vector of the convolution's result.
+func (e *winogradWriter) follow(s *scope, x *ir.Expr, acc, channel, mask value.Value) value.Value {
+	switch x.Leaf {
+	case ir.LeafConst:
+		return num(vector(e.lanes, llvmType(x.DType)), x.Value)
+	case ir.LeafRead:
+		k := x.Read.Operand
+		if k == e.epilogue.acc {
+			return acc
+		}
+		if k > e.epilogue.acc {
+			k-- // that operand is none of the kernel's
+		}
+		p := e.pointer(exec.WordResult+len(e.epilogue.dtypes())+2+k, memType(x.DType))
+		var v value.Value
+		if len(x.Read.Index) == 0 {
+			v = s.splat(s.load(p, 1, nil, nil), e.lanes)
+		} else {
+			v = s.load(s.at(p, channel), e.lanes, mask, nil)
+		}
+		if x.DType == tensor.Bool {
+			v = s.icmp(enum.IPredNE, v, num(v.Type(), 0))
+		}
+		return v
+	}
+	if y := x.Op.Expand(x.Args); y != nil {
+		return e.follow(s, y, acc, channel, mask)
+	}
+	args := make([]value.Value, len(x.Args))
+	for k, a := range x.Args {
+		args[k] = e.follow(s, a, acc, channel, mask)
+	}
+	return s.apply(x.Op, x.DType, args)
+}
+
+// partOfTile writes body for the elements of a tile of so many sides that exist.
+func (e *winogradWriter) partOfTile(s *scope, t tile, size [2]value.Value, side int, body func(s *scope, i, j value.Value)) {
 	var n [2]value.Value
 	for k, at := range []value.Value{t.row, t.col} {
-		left := s.sub(e.out[k], at)
-		n[k] = s.choose(s.icmp(enum.IPredSLT, left, int64Const(tileOut)), left, int64Const(tileOut))
+		left := s.sub(size[k], at)
+		n[k] = s.choose(s.icmp(enum.IPredSLT, left, int64Const(side)), left, int64Const(side))
 	}
-	s.loop(int64Const(0), n[0], 1, true, nil, func(s *scope, i value.Value, _ []value.Value) []value.Value {
-		s.loop(int64Const(0), n[1], 1, true, nil, func(s *scope, j value.Value, _ []value.Value) []value.Value {
+	s.loop(int64Const(0), n[0], 1, false, nil, func(s *scope, i value.Value, _ []value.Value) []value.Value {
+		s.loop(int64Const(0), n[1], 1, false, nil, func(s *scope, j value.Value, _ []value.Value) []value.Value {
 			body(s, i, j)
 			return nil
 		})
