@@ -10,6 +10,7 @@
 //	prepare.go   sums of products: operands padded, or permuted, to be read without tests and in single steps
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
 //	winograd.go  convolutions of 3×3 by Winograd's algorithm (winograd_emit.go, winograd_transform.go), unless the math is strict
+//	epilogue.go  what follows such a convolution, computed with it
 //	tiling.go    how many rows and vectors of the result are computed together
 //	emit.go      a nest → LLVM IR: points, vectors, reductions, guards (index.go: reads; body.go, scalar.go, poly_math.go: scalar ops)
 //	scope.go     LLVM IR with everything placed in the outermost loop that knows it, since no optimiser runs
@@ -18,8 +19,8 @@
 // Kernels are chosen by what nests read, never by the layer that they come from: a matrix product, a convolution or the gradient of one is a
 // nest whose reads let rows and vectors be computed together, and so is a user's own layer.
 //
-// Not done yet: what follows a reduction is a launch of its own (bias and activation of a convolution are computed by what reads them, such
-// as pooling); slices of a scan's sequences that are views; code for arm64.
+// Not done yet: what follows a reduction that is no 3×3 convolution is a launch of its own (bias and activation are computed by what reads
+// them); slices of a scan's sequences that are views; code for arm64.
 package native
 
 import (

@@ -65,7 +65,7 @@ func (c *convolution) pays() bool {
 			waste *= float64((n+tileOut-1)/tileOut*tileOut) / float64(n)
 		}
 	}
-	return min(c.c, c.o) >= 8 && max(c.c, c.o) >= 16 && waste <= 2
+	return c.c >= 3 && c.o >= 8 && max(c.c, c.o) >= 16 && waste <= 2
 }
 
 // asConvolution returns what convolution n is, or nil.
