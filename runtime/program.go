@@ -4,6 +4,7 @@ package runtime
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -39,6 +40,23 @@ func View(p Program, f func(cell func(name string) (*tensor.Tensor, error)) erro
 		return v.View(f)
 	}
 	return f(p.Cell)
+}
+
+// Profiler is a Program that tells what its calls consist of.
+type Profiler interface {
+	Program
+
+	// Profile makes a call as Call does, and tells how long each of its parts took, in their order.
+	Profile(fn string, args ...*tensor.Tensor) ([]Part, error)
+}
+
+// Part is one kernel's work in a call.
+type Part struct {
+	What     string // what it computes: the combiner or the op of its nest
+	Loc      ir.Loc // what it was made of
+	Elapsed  time.Duration
+	Products float64 // the multiplications and additions of sums of products that it carries out
+	Bytes    float64 // of its operands and its result
 }
 
 // NonFiniteError says that a call met an infinite value or one that is not a number, and where it arose.

@@ -27,6 +27,7 @@ type commands struct {
 	Fmt      fmtCmd      `cmd:"" help:"Format programs."`
 	Summary  summaryCmd  `cmd:"" help:"Show a program's layers, shapes and parameters."`
 	Data     dataCmd     `cmd:"" help:"Look through a program's data: counts, broken files, repeated examples."`
+	Bench    benchCmd    `cmd:"" help:"Measure how fast a program predicts or trains."`
 	Graph    graphCmd    `cmd:"" help:"Draw a program's models, a training step, or the way from data to weights."`
 	Opt      optCmd      `cmd:"" help:"Show a program's IR, or run passes on IR text."`
 	Passes   passesCmd   `cmd:"" help:"List the compiler's passes."`

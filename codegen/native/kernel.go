@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/cost"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime/exec"
 )
@@ -36,6 +37,9 @@ func (t *loopNest) data() exec.Kernel {
 	}
 	if t.v >= 0 {
 		k.Cost = max(1, k.Cost/4) // in vectors, of which a part is empty
+	}
+	if cost.SumsProducts(t.ir) {
+		k.Products = 2
 	}
 	points, splits, work := whole(1), whole(1), whole(1)
 	for _, e := range t.extents {

@@ -233,6 +233,14 @@ func (t *Train) StepVariant(due int) string {
 	return fmt.Sprintf("%s.%d", t.Step, due)
 }
 
+// FullBatch returns the number of examples of a full batch.
+func (t *Train) FullBatch() int {
+	if t.Batch == 0 && t.Data != nil {
+		return t.Data.Batch
+	}
+	return t.Batch
+}
+
 // The parameters that Step and Eval may take beside fields; the runtime supplies them by name.
 const (
 	ParamSeed     = "seed"     // i32[]: the run's seed

@@ -287,6 +287,7 @@ func (c *codec) kernel(k *Kernel) {
 	c.poly(&k.Work)
 	c.poly(&k.Scratch)
 	c.int(&k.Cost)
+	c.int(&k.Products)
 	c.flag(&k.Clear)
 	c.int(&k.Merge)
 	c.flag(&k.Vectors)

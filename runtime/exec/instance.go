@@ -47,7 +47,7 @@ type Instance struct {
 	cache   sync.Mutex // of what follows
 	bounds  map[string]*bound
 	arenas  [][]byte // that no call uses
-	observe func(*Launch, time.Duration)
+	observe observer
 }
 
 var _ runtime.Program = (*Instance)(nil)
@@ -115,13 +115,6 @@ func (i *Instance) Program() *Program { return i.program }
 
 // Module returns the module that the program was compiled from.
 func (i *Instance) Module() *ir.Module { return i.program.Module }
-
-// Observe makes every launch be reported, with the time that it took; nil ends that.
-func (i *Instance) Observe(f func(*Launch, time.Duration)) {
-	i.cache.Lock()
-	defer i.cache.Unlock()
-	i.observe = f
-}
 
 // reshapeCell gives cell k zeroed memory for a shape.
 func (i *Instance) reshapeCell(k int, shape []int) error {
@@ -482,7 +475,7 @@ func (i *Instance) reshaped(b *bound) (map[int]cell, error) {
 }
 
 // takeArena returns memory of at least n bytes that the call has to itself, and what observes the call.
-func (i *Instance) takeArena(n int) ([]byte, func(*Launch, time.Duration), error) {
+func (i *Instance) takeArena(n int) ([]byte, observer, error) {
 	i.cache.Lock()
 	defer i.cache.Unlock()
 	if last := len(i.arenas) - 1; last >= 0 {
@@ -512,7 +505,7 @@ type frame struct {
 	base    []uintptr
 	bytes   [][]byte // of the slots
 	words   []uint64 // of the launch in progress
-	observe func(*Launch, time.Duration)
+	observe observer
 }
 
 // memory returns where slot s lies.
@@ -561,7 +554,7 @@ func (f *frame) runAll(from, to int) error {
 		if err := f.run(r); err != nil {
 			return err
 		}
-		f.observe(r.step.Launch, time.Since(start))
+		f.observe(f.bound, r, time.Since(start))
 	}
 	return nil
 }

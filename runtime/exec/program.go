@@ -61,6 +61,7 @@ type Kernel struct {
 	Scratch Poly   // bytes of memory that a thread needs to itself, beside results and operands
 
 	Cost     int    // of the body, in scalar operations, or vectors of them
+	Products int    // multiplications and additions each time that the body is computed, if it is a product that is summed
 	Clear    bool   // results are zeroed first, and one thread computes all
 	Merge    int    // the kernel that combines the partial results of rounds; −1: there is one round
 	Vectors  bool   // rounds are of whole vectors

@@ -63,8 +63,8 @@ func stepNames(t *plan.Train) []string {
 
 func evalNames(t *plan.Train) []string { return append([]string{plan.ResultLoss}, t.Metrics...) }
 
-// call runs the function on a batch and returns the loss and the metrics.
-func (f *batchFunc) call(batch []*tensor.Tensor, at place) ([]float64, error) {
+// args returns the function's arguments for a batch.
+func (f *batchFunc) args(batch []*tensor.Tensor, at place) []*tensor.Tensor {
 	args := make([]*tensor.Tensor, len(f.fields))
 	for i, field := range f.fields {
 		if field >= 0 {
@@ -75,7 +75,12 @@ func (f *batchFunc) call(batch []*tensor.Tensor, at place) ([]float64, error) {
 		args[i] = tensor.New(p.Type.DType)
 		args[i].Set(0, at.value(p.Name))
 	}
-	results, err := f.prog.Call(f.fn.Name, args...)
+	return args
+}
+
+// call runs the function on a batch and returns the loss and the metrics.
+func (f *batchFunc) call(batch []*tensor.Tensor, at place) ([]float64, error) {
+	results, err := f.prog.Call(f.fn.Name, f.args(batch, at)...)
 	if err != nil {
 		return nil, err
 	}

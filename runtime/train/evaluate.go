@@ -39,7 +39,7 @@ func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *pla
 		return nil, 0, err
 	}
 	if opt.Batch == 0 {
-		opt.Batch = batchOf(t)
+		opt.Batch = t.FullBatch()
 	}
 	opt.at.seed = opt.Seed
 	// The first classes come first in most sources: part of a pass in their order would tell little.
@@ -105,12 +105,4 @@ func noneGood(split data.Source) error {
 		}
 	}
 	return err
-}
-
-// batchOf returns the number of examples of a full batch of t.
-func batchOf(t *plan.Train) int {
-	if t.Batch == 0 && t.Data != nil {
-		return t.Data.Batch
-	}
-	return t.Batch
 }

@@ -34,7 +34,7 @@ func (r *run) train(ctx context.Context) error {
 	if r.ds != nil {
 		var err error
 		loader, err = data.NewLoader(ctx, r.ds.Train, data.Options{
-			Batch: batchOf(r.t), Repeat: true, Shuffle: r.t.Data.Shuffle, Seed: uint64(r.opt.Seed), Start: r.done.Cursor,
+			Batch: r.t.FullBatch(), Repeat: true, Shuffle: r.t.Data.Shuffle, Seed: uint64(r.opt.Seed), Start: r.done.Cursor,
 		})
 		if err != nil {
 			return fmt.Errorf("data %s: %w", r.t.Data.Name, err)
@@ -112,7 +112,7 @@ func (r *run) showBar() {
 		return
 	}
 	unit := "examples"
-	if r.ds == nil && batchOf(r.t) <= 1 {
+	if r.ds == nil && r.t.FullBatch() <= 1 {
 		unit = "steps"
 	}
 	r.bar = term.NewBar(r.opt.Out, epochName(r.done.Epoch+1, r.done.Epochs), unit, r.done.Steps, r.done.EpochStep)
@@ -138,7 +138,7 @@ func (r *run) clearBar() {
 func (r *run) oneStep(ctx context.Context, loader *data.Loader) (examples int, err error) {
 	var batch *data.Batch
 	var tensors []*tensor.Tensor
-	examples = max(1, batchOf(r.t))
+	examples = max(1, r.t.FullBatch())
 	if loader != nil {
 		if batch, err = loader.Next(); err != nil {
 			if ctx.Err() != nil {

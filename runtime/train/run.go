@@ -203,8 +203,8 @@ func (r *run) openData() error {
 	if r.ds.Train == nil {
 		return fmt.Errorf("data %s has no training split", r.t.Data.Name)
 	}
-	if batchOf(r.t) < 1 {
-		return fmt.Errorf("data %s: a batch must have at least 1 example, not %d", r.t.Data.Name, batchOf(r.t))
+	if r.t.FullBatch() < 1 {
+		return fmt.Errorf("data %s: a batch must have at least 1 example, not %d", r.t.Data.Name, r.t.FullBatch())
 	}
 	for _, src := range []data.Source{r.ds.Train, r.ds.Validation} {
 		if src != nil && src.Len() == 0 {
@@ -212,7 +212,7 @@ func (r *run) openData() error {
 		}
 	}
 	if r.done.Steps == 0 {
-		r.done.Steps = (r.ds.Train.Len()-1)/batchOf(r.t) + 1
+		r.done.Steps = (r.ds.Train.Len()-1)/r.t.FullBatch() + 1
 	}
 	return nil
 }
