@@ -17,6 +17,7 @@ import (
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/train"
 	"github.com/nnc-lang/nnc/runtime/weights"
@@ -27,7 +28,7 @@ type benchCmd struct {
 	source
 	engine
 	Phase   string        `default:"infer" enum:"infer,train" help:"What is measured: predictions (infer) or training steps (train)."`
-	Batch   count         `help:"Examples of a batch; 1 for predictions and the program's own number for training, if it is left out." placeholder:"N"`
+	Batch   command.Count `help:"Examples of a batch; 1 for predictions and the program's own number for training, if it is left out." placeholder:"N"`
 	Model   string        `help:"Which model predicts, where the program has several." placeholder:"NAME"`
 	Seconds float64       `default:"3" help:"How long to measure." placeholder:"S"`
 	Pause   time.Duration `help:"Wait so long between calls, like a program that predicts now and then." placeholder:"10ms"`
@@ -69,7 +70,7 @@ type benchResult struct {
 const rotation = 4
 
 // Run carries out the command.
-func (c *benchCmd) Run(std *streams) error {
+func (c *benchCmd) Run(std *command.Streams) error {
 	l, err := c.load(std, wantsData)
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (c *benchCmd) Run(std *streams) error {
 		return err
 	}
 	if c.Weights != "" {
-		if err := checkExists(c.Weights); err != nil {
+		if err := command.CheckFile(c.Weights); err != nil {
 			return err
 		}
 		if err := weights.LoadProgram(c.Weights, prog, l.plan); err != nil {
@@ -113,14 +114,14 @@ func (c *benchCmd) Run(std *streams) error {
 	}
 	r.count(w.products(), parts, limits)
 	if c.JSON {
-		return writeJSON(std.out, r)
+		return command.WriteJSON(std.Out, r)
 	}
-	r.print(std.out)
+	r.print(std.Out)
 	if c.Layers {
 		if parts == nil {
 			return errors.New("the interpreter does not tell layers apart: --layers needs --backend native")
 		}
-		printLayers(std.out, parts, limits)
+		printLayers(std.Out, parts, limits)
 	}
 	return nil
 }
@@ -138,7 +139,7 @@ func (c *benchCmd) work(l *loaded, prog runtime.Program) (*work, error) {
 	if c.Phase == "train" {
 		return c.trainingWork(l, prog)
 	}
-	m, err := chooseModel(l.plan, c.Model)
+	m, err := command.ChooseModel(l.plan, c.Model)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +205,7 @@ func (c *benchCmd) trainingWork(l *loaded, prog runtime.Program) (*work, error) 
 // examples finds the examples to take batches from.
 func (c *benchCmd) examples(l *loaded, d *plan.Data, fields []plan.Field) (data.Source, error) {
 	if c.Inputs != "" {
-		if err := checkExists(c.Inputs); err != nil {
+		if err := command.CheckFile(c.Inputs); err != nil {
 			return nil, err
 		}
 		tensors, err := weights.ReadSafetensors(c.Inputs)

@@ -94,15 +94,15 @@ func @g(%x: f32[B, 100], %w: f32[50, 100]) -> (f32[B, 50]) {
 	steps := func(f *ir.Func) []string {
 		in := f.Body[0]
 		var s []string
-		for _, p := range prepare(in.Nest, []ir.Type{in.Args[0].Type, in.Args[1].Type}) {
+		for _, p := range prepare(in.Nest, []ir.Type{in.Args[0].Type, in.Args[1].Type}, []int{1, 1}, levels[1], 1) {
 			s = append(s, fmt.Sprintf("%v %v of %v: %v", p.nest.Combine, p.nest.ResultShape(), p.args, p.nest.Body))
 		}
 		return s
 	}
 	want := []string{
 		"map [B 76 76 64] of [0]: %0[$0 $1-2 $2-2 $3]",
-		"map [3 3 64 32] of [1]: %0[$0 $1 $3 $2]",
-		"sum [B 74 74 32] of [2 3]: mul(%0[$0 $1-$4+2 $2-$5+2 $6], %1[$4 $5 $6 $3])",
+		"map [2 3 3 64 16] of [1]: %0[$1 $2 16*$0+$4 $3]",
+		"sum [B 74 74 2 16] of [2 3]: mul(%0[$0 $1-$5+2 $2-$6+2 $7], %1[$3 $5 $6 $7 $4])",
 	}
 	if diff := cmp.Diff(want, steps(m.Funcs[0])); diff != "" {
 		t.Error(diff)

@@ -56,8 +56,8 @@ func (l *lowering) epilogues(f *ir.Func, inPlace []*update) map[*ir.Instr]*epilo
 		if in.Op != ir.OpNest || slices.Contains(kept, in.Result()) {
 			continue
 		}
-		c := asConvolution(in.Nest, operandTypes(in))
-		if c == nil || c.gradient || !c.pays() {
+		c := l.byWinograd(in)
+		if c == nil || c.gradient {
 			continue
 		}
 		if e := epilogueOf(in.Result(), users[in.Result()]); e != nil {
@@ -69,6 +69,17 @@ func (l *lowering) epilogues(f *ir.Func, inPlace []*update) map[*ir.Instr]*epilo
 		}
 	}
 	return all
+}
+
+// byWinograd returns the convolution that a nest is, if Winograd's algorithm computes it.
+func (l *lowering) byWinograd(in *ir.Instr) *convolution {
+	if l.math != codegen.Fast {
+		return nil
+	}
+	if c := asConvolution(in.Nest, operandTypes(in)); c != nil && c.pays() {
+		return c
+	}
+	return nil
 }
 
 // epilogue appends the launches of a convolution and of what follows it where the first of the nests is that it stands for.

@@ -51,7 +51,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	body = fuse(body)
 	inPlace := updates(body)
 	b.epilogues = l.epilogues(body, inPlace)
-	if err := b.body(body); err != nil {
+	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues)); err != nil {
 		return nil, err
 	}
 	p.Results = b.numbers(f, f.Results)
@@ -135,7 +135,10 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 	switch in.Op {
 	case ir.OpNest:
 		z := b.define(in.Result(), exec.Slot{Place: exec.Arena})
-		return b.nest(b.p, in.Nest, args, z, in.Loc)
+		if c := b.byWinograd(in); c != nil {
+			return b.winograd(b.p, c, args, nil, nil, []int{z}, in.Loc, nestName(in.Nest))
+		}
+		return b.single(b.p, in.Nest, []*ir.Expr{in.Nest.Body}, args, []int{z}, nestName(in.Nest), in.Loc)
 	case ir.OpReshape:
 		b.define(in.Result(), exec.Slot{Place: exec.Alias, Index: args[0]})
 	case ir.OpConst:
@@ -192,37 +195,6 @@ func (l *lowering) constant(t *tensor.Tensor) (int, error) {
 	l.consts = append(l.consts, b...)
 	l.constAt[t] = at
 	return at, nil
-}
-
-// nest appends the launches that compute a nest.
-func (l *lowering) nest(p *procedure, n *ir.Nest, args []int, result int, loc ir.Loc) error {
-	name := nestName(n)
-	types := make([]ir.Type, len(args))
-	for k, a := range args {
-		types[k] = p.Slots[a].Type
-	}
-	if l.math == codegen.Fast {
-		if c := asConvolution(n, types); c != nil && c.pays() {
-			return l.winograd(p, c, args, nil, nil, []int{result}, loc, name)
-		}
-	}
-	for _, part := range prepare(n, types) {
-		from := make([]int, len(part.args))
-		for i, a := range part.args {
-			from[i] = args[a]
-		}
-		z := result
-		if part.temporary {
-			z = p.slot(exec.Slot{Type: ir.Type{DType: part.nest.ResultDType(), Shape: part.nest.ResultShape()}, Place: exec.Arena})
-		}
-		if err := l.single(p, part.nest, []*ir.Expr{part.nest.Body}, from, []int{z}, name, loc); err != nil {
-			return err
-		}
-		if part.temporary {
-			args, types = append(args[:len(args):len(args)], z), append(types[:len(types):len(types)], p.Slots[z].Type)
-		}
-	}
-	return nil
 }
 
 // single appends the launch of one kernel, which computes the bodies over the loops of n.

@@ -7,7 +7,8 @@
 //	update.go    what writes cells in place, at the end of a call
 //	lower.go     functions → launches over numbered slots (scan.go: scans); equal nests → one kernel (kernel.go)
 //	flatten.go   elementwise nests of all shapes as one
-//	prepare.go   sums of products: operands padded, or permuted, to be read without tests and in single steps
+//	arrange.go   the copies that contractions want, once each and out of scans
+//	prepare.go   sums of products: operands padded, permuted or in panels, to be read without tests and in single steps
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
 //	winograd.go  convolutions of 3×3 by Winograd's algorithm (winograd_emit.go, winograd_transform.go), unless the math is strict
 //	epilogue.go  what follows such a convolution, computed with it

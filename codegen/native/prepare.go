@@ -11,8 +11,9 @@ import (
 //
 // A sum of products runs best if one operand is read along the vector loop in neighbouring elements, if nothing is tested inside its loops, and
 // if the innermost reduced loop goes through the other operand in small steps. Where an operand is read often enough for that to pay, it
-// is first copied to memory in the form that is wanted: with what is read outside of it (padding) around it, or with its dimensions in
-// another order. Both are nests themselves.
+// is first copied to memory in the form that is wanted: with what is read outside of it (padding) around it, with its dimensions in
+// another order, or in panels: the elements that a tile of the result needs, one after the other, so that they lie close together, on few
+// pages, and are fetched in order. All are nests themselves.
 
 // prepared is a nest to compute: its args are numbers of operands, of which every temporary before it adds one.
 type prepared struct {
@@ -28,19 +29,24 @@ const assumed = 32
 const worthCopying = 64
 
 // prepare returns the steps that compute n.
-func prepare(n *ir.Nest, types []ir.Type) []*prepared {
+//
+// least is the size that symbols have at least: panels that pay only for larger ones are not made. repeats tells of each operand how often the
+// nest is computed while that operand stays the same.
+func prepare(n *ir.Nest, types []ir.Type, repeats []int, level Level, least int) []*prepared {
 	args := make([]int, len(types))
 	for i := range args {
 		args[i] = i
 	}
-	c := &contraction{nest: n, args: args, types: slices.Clone(types)}
+	c := &contraction{nest: n, args: args, types: slices.Clone(types), repeats: slices.Clone(repeats)}
 	if c.applies() {
 		c.order()
 		for i := range 2 {
 			c.pad(i)
 		}
 		for i := range 2 {
-			c.permute(i)
+			if !c.panels(i, level, least) {
+				c.permute(i)
+			}
 		}
 	}
 	return append(c.steps, &prepared{nest: c.nest, args: c.args})
@@ -52,6 +58,8 @@ type contraction struct {
 	args  []int
 	types []ir.Type
 	steps []*prepared
+
+	repeats []int // of the operands
 }
 
 // applies reports whether the nest is a sum of products of reads with affine indices.
@@ -78,10 +86,13 @@ func (c *contraction) applies() bool {
 func (c *contraction) read(i int) *ir.Read { return c.nest.Body.Args[i].Read }
 
 // weight returns a dimension's size, symbols as assumed.
-func weight(shape ...ir.Affine) float64 {
+func weight(shape ...ir.Affine) float64 { return sizeOf(assumed, shape...) }
+
+// sizeOf returns the number of elements if symbols have that size.
+func sizeOf(symbols int, shape ...ir.Affine) float64 {
 	w := 1.0
 	for _, d := range shape {
-		w *= float64(max(1, d.EvalDim(func(string) int { return assumed })))
+		w *= float64(max(1, d.EvalDim(func(string) int { return symbols })))
 	}
 	return w
 }
@@ -100,6 +111,7 @@ func (c *contraction) replace(i int, copyNest *ir.Nest, index []ir.Affine) {
 	c.steps = append(c.steps, &prepared{nest: copyNest, args: []int{old}, temporary: true})
 	z := len(c.types)
 	c.types = append(c.types, ir.Type{DType: tensor.F32, Shape: copyNest.ResultShape()})
+	c.repeats = append(c.repeats, c.repeats[old])
 	n := *c.nest
 	body := *n.Body
 	body.Args = slices.Clone(body.Args)
@@ -112,6 +124,9 @@ func (c *contraction) replace(i int, copyNest *ir.Nest, index []ir.Affine) {
 
 // operand returns the type of read number i's operand.
 func (c *contraction) operand(i int) ir.Type { return c.types[c.args[c.read(i).Operand]] }
+
+// repeated returns how often the nest is computed while the operand of read number i stays the same.
+func (c *contraction) repeated(i int) float64 { return float64(c.repeats[c.args[c.read(i).Operand]]) }
 
 // pad copies the operand of a guarded read with what lies around it.
 func (c *contraction) pad(i int) {
@@ -192,7 +207,7 @@ func (c *contraction) permute(i int) {
 		return
 	}
 	t := c.operand(i)
-	if c.points() < worthCopying*weight(t.Shape...) {
+	if c.points()*c.repeated(i) < worthCopying*weight(t.Shape...) {
 		return
 	}
 	move := func(x []ir.Affine) []ir.Affine {
@@ -205,6 +220,74 @@ func (c *contraction) permute(i int) {
 	c.replace(i, &ir.Nest{
 		Combine: ir.Map, Out: len(shape), Index: ir.Indices(shape), Body: ir.ReadOf(tensor.F32, 0, from...),
 	}, move(r.Index))
+}
+
+// The least numbers of times that an element must be read, and of products in a sum, for panels to pay.
+const (
+	worthPanels  = 256
+	panelLengths = 16
+)
+
+// panels copies an operand that is read along the vector loop into panels, and splits that loop into one over panels and one within them. It
+// fails (false) where that does not pay or the loop is not of whole panels.
+func (c *contraction) panels(i int, level Level, least int) bool {
+	v := c.vectorLoop()
+	r := c.read(i)
+	if v < 0 || r.Guarded || c.uses(1-i, v) {
+		return false
+	}
+	width := mostVectors(level) * level.Lanes
+	n, known := c.nest.Index[v].Extent.IsConst()
+	if !known || n%width != 0 || n == width {
+		return false
+	}
+	at := -1
+	for k, ix := range r.Index {
+		if !ix.Uses(v) {
+			continue
+		}
+		if l, ok := ix.IsLoop(); !ok || l != v || at >= 0 {
+			return false
+		}
+		at = k
+	}
+	t := c.operand(i)
+	if d, ok := t.Shape[at].IsConst(); !ok || d != n {
+		return false
+	}
+	points, elements := c.repeated(i), sizeOf(least, t.Shape...)
+	for _, ix := range c.nest.Index {
+		points *= sizeOf(least, ix.Extent)
+	}
+	if points < worthPanels*elements || elements < panelLengths*float64(n) {
+		return false
+	}
+	// The copy's dimensions: panels, the others in their order, and the elements within a panel.
+	rest := slices.Delete(slices.Clone(t.Shape), at, at+1)
+	shape := slices.Concat([]ir.Affine{ir.Int(n / width)}, rest, []ir.Affine{ir.Int(width)})
+	last := len(shape) - 1
+	from := ir.Loops(1, last)
+	from = slices.Insert(from, at, ir.Loop(0).Scale(width).Add(ir.Loop(last)))
+	to := func(a ir.Atom) (ir.Affine, bool) {
+		switch {
+		case a.Kind != ir.AtomIndex || a.Index < v:
+			return ir.Affine{}, false
+		case a.Index == v:
+			return ir.Loop(v).Scale(width).Add(ir.Loop(v + 1)), true
+		}
+		return ir.Loop(a.Index + 1), true
+	}
+	split := c.nest.Rewrite(to)
+	split.Index = slices.Insert(slices.Clone(c.nest.Index), v+1, ir.Index{Name: c.nest.Index[v].Name + "'", Extent: ir.Int(width)})
+	split.Index[v].Extent = ir.Int(n / width)
+	split.Out++
+	c.nest = split
+	index := slices.Clone(c.read(i).Index)
+	index = slices.Concat([]ir.Affine{ir.Loop(v)}, slices.Delete(index, at, at+1), []ir.Affine{ir.Loop(v + 1)})
+	c.replace(i, &ir.Nest{
+		Combine: ir.Map, Out: len(shape), Index: ir.Indices(shape), Body: ir.ReadOf(tensor.F32, 0, from...),
+	}, index)
+	return true
 }
 
 func (c *contraction) uses(i, loop int) bool {

@@ -49,7 +49,7 @@ func (b *bodyLowering) scan(in *ir.Instr, args []int) error {
 		}
 	}
 	p.Steps = append(p.Steps, exec.Step{Scan: s})
-	if err := b.body(fuse(sc.Body)); err != nil {
+	if err := b.body(sc.Body); err != nil {
 		return err
 	}
 	for i, r := range sc.Body.Results {

@@ -41,7 +41,7 @@ func (c *nestCompiler) tiling(level Level) {
 	if row < 0 {
 		return
 	}
-	vectors := 4
+	vectors := mostVectors(level)
 	if n, ok := c.extents[c.v].isConst(); ok {
 		for vectors > 1 && n < vectors*c.lanes && n <= vectors/2*c.lanes {
 			vectors /= 2
@@ -49,7 +49,6 @@ func (c *nestCompiler) tiling(level Level) {
 	}
 	most := map[int]int{4: 6, 2: 12, 1: 14} // that leave registers for the operands
 	if level.Regs < 32 {
-		vectors = min(vectors, 2)
 		most = map[int]int{2: 5, 1: 8}
 	}
 	if !c.across {
@@ -82,6 +81,14 @@ func (c *nestCompiler) tiling(level Level) {
 			c.tile = 0
 		}
 	}
+}
+
+// mostVectors returns how many vectors of the result's columns are computed together.
+func mostVectors(level Level) int {
+	if level.Regs < 32 {
+		return 2
+	}
+	return 4
 }
 
 // addRow makes an outer loop a row loop with tiles of at most that many rows.
@@ -132,7 +139,10 @@ func (c *nestCompiler) reuse(u int) int {
 		case a.hides(u) || a.fails():
 			ok = false
 		case a == c.outs:
-		case !a.uses(u):
+		case a.uses(u):
+		case c.v >= 0 && a.uses(c.v):
+			s += 6 // vectors are loaded once for all rows
+		default:
 			s += 4
 		}
 		if coef := a.off.coef(u); coef != nil {

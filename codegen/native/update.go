@@ -433,12 +433,11 @@ func (b *bodyLowering) update(u *update) error {
 	for k, c := range u.cells {
 		results[k] = b.p.slot(exec.Slot{Type: c.Type, Place: exec.Cell, Index: b.cells[c]})
 	}
+	what := "update"
 	if len(u.bodies) == 1 {
-		n := *u.nest
-		n.Body = u.bodies[0]
-		return b.nest(b.p, &n, args, results[0], u.loc)
+		what = nestName(u.nest)
 	}
-	return b.single(b.p, u.nest, u.bodies, args, results, "update", u.loc)
+	return b.single(b.p, u.nest, u.bodies, args, results, what, u.loc)
 }
 
 // checkUpdate appends the launch that finds whether an update is finite.
@@ -450,5 +449,5 @@ func (b *bodyLowering) checkUpdate(u *update) error {
 	args := b.numbers(b.p.fn, u.args)
 	z := b.p.slot(exec.Slot{Type: ir.Scalar(tensor.Bool), Place: exec.Arena})
 	b.p.Checks = append(b.p.Checks, exec.Check{Slot: z, What: u.cells[0].Name})
-	return b.nest(b.p, n, args, z, u.loc)
+	return b.single(b.p, n, []*ir.Expr{n.Body}, args, []int{z}, "check", u.loc)
 }

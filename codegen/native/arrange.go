@@ -1,0 +1,133 @@
+package native
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/nnc-lang/nnc/ir"
+)
+
+// arrange returns f, whose nests are fused, with its contractions prepared and the nests in its scans fused. The copies that contractions want are instructions of their own: equal
+// ones are made once, and those of what a scan does not change are made before it, so that a body may use values of the function around it.
+//
+// least is the size that symbols have at least. Convolutions that Winograd's algorithm computes stay as they are, with their epilogues.
+func (l *lowering) arrange(f *ir.Func, least int, epilogues map[*ir.Instr]*epilogue) *ir.Func {
+	a := &arranger{lowering: l, least: least, epilogues: epilogues, made: map[string]*ir.Value{}}
+	g := *f
+	a.instrs(g.Body)
+	g.Body = a.body
+	return &g
+}
+
+// leastSymbols returns the size that the symbols of f are taken to have at least. Predictions are often of one example, but what changes cells
+// trains on batches.
+func leastSymbols(f *ir.Func) int {
+	if slices.ContainsFunc(f.Body, func(in *ir.Instr) bool { return in.Op == ir.OpWrite }) {
+		return assumed
+	}
+	return 1
+}
+
+type arranger struct {
+	*lowering
+	least     int
+	epilogues map[*ir.Instr]*epilogue
+	body      []*ir.Instr
+	made      map[string]*ir.Value // copies, by what they are and of what
+
+	around *arranger               // of the function that holds the scan whose body this is
+	rounds int                     // of the scan
+	same   map[*ir.Value]*ir.Value // what is the same in every round of the scan: what it is around it
+}
+
+func (a *arranger) instrs(body []*ir.Instr) {
+	for _, in := range body {
+		switch {
+		case in.Op == ir.OpNest && a.epilogues[in] == nil && a.byWinograd(in) == nil:
+			a.nest(in)
+		case in.Op == ir.OpScan:
+			a.scan(in)
+		default:
+			a.body = append(a.body, in)
+		}
+	}
+}
+
+// nest appends the instructions that compute a nest.
+func (a *arranger) nest(in *ir.Instr) {
+	types := make([]ir.Type, len(in.Args))
+	for k, v := range in.Args {
+		types[k] = v.Type
+	}
+	values := slices.Clone(in.Args)
+	repeats := make([]int, len(in.Args))
+	for k, v := range in.Args {
+		repeats[k] = 1
+		if a.same[v] != nil {
+			repeats[k] = a.rounds
+		}
+	}
+	for _, part := range prepare(in.Nest, types, repeats, a.level, a.least) {
+		args := make([]*ir.Value, len(part.args))
+		for k, n := range part.args {
+			args[k] = values[n]
+		}
+		if part.temporary {
+			values = append(values, a.copy(part.nest, args, in.Loc))
+			continue
+		}
+		last := *in
+		last.Nest, last.Args = part.nest, args
+		a.body = append(a.body, &last)
+	}
+}
+
+// copy returns the value of a nest, which is made unless there is an equal one.
+func (a *arranger) copy(n *ir.Nest, args []*ir.Value, loc ir.Loc) *ir.Value {
+	if a.around != nil {
+		outside := make([]*ir.Value, len(args))
+		for k, v := range args {
+			outside[k] = a.same[v]
+		}
+		if !slices.Contains(outside, nil) {
+			z := a.around.copy(n, outside, loc)
+			a.same[z] = z
+			return z
+		}
+	}
+	types := make([]ir.Type, len(args))
+	key := ""
+	for k, v := range args {
+		types[k] = v.Type
+		key += fmt.Sprintf("%p ", v)
+	}
+	key += nestKey(n, []*ir.Expr{n.Body}, types)
+	if v := a.made[key]; v != nil {
+		return v
+	}
+	in := &ir.Instr{Op: ir.OpNest, Nest: n, Args: args, Loc: loc}
+	z := &ir.Value{Type: ir.Type{DType: n.ResultDType(), Shape: n.ResultShape()}, Def: in}
+	in.Results = []*ir.Value{z}
+	a.body = append(a.body, in)
+	a.made[key] = z
+	return z
+}
+
+// scan appends a scan with its body arranged.
+func (a *arranger) scan(in *ir.Instr) {
+	sc := *in.Scan
+	body := fuse(sc.Body)
+	inner := &arranger{lowering: a.lowering, least: a.least, made: map[string]*ir.Value{}, around: a, same: map[*ir.Value]*ir.Value{}}
+	inner.rounds = int(weight(sc.Trip))
+	for k, v := range body.Params {
+		if k > sc.Carried+sc.Slices {
+			inner.same[v] = in.Args[k-1]
+		}
+	}
+	inner.instrs(body.Body)
+	body.Body = inner.body
+	sc.Body = body
+	last := *in
+	last.Scan = &sc
+	a.body = append(a.body, &last)
+}
