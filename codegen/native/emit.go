@@ -28,7 +28,8 @@ type emitter struct {
 	at     []value.Value // of each loop: its index; of the vector loop, that of lane 0 of instance 0
 	levels map[*node]int // memo of levelOf
 
-	now [2]int // rows of the tile that is being written
+	now    [2]int // rows of the tile that is being written
+	single bool   // the rows are too few for a tile
 
 	inGuard bool // a guard is being written: what it reads is not guarded
 }
@@ -155,8 +156,9 @@ func (e *emitter) rowTiles(s *scope, k int, tiles []value.Value, body func()) {
 		e.at[w.loop], e.now[k] = in.choose(in.icmp(enum.IPredSLT, first, last), first, last), w.n
 		e.rowTiles(in, k+1, tiles, body)
 	}, func(in *scope) {
-		e.at[w.loop], e.now[k] = tiles[k], 1
+		e.at[w.loop], e.now[k], e.single = tiles[k], 1, true
 		e.rowTiles(in, k+1, tiles, body)
+		e.single = false
 	})
 }
 
@@ -168,6 +170,10 @@ func (e *emitter) point(tile value.Value) {
 	}
 	if e.across {
 		lo, hi, count := value.Value(int64Const(0)), e.size(e.extents[e.v]), e.extents[e.v]
+		if e.tile > 0 && e.single && e.unroll < singleVectors {
+			e.wideTiles(tile, hi)
+			return
+		}
 		if e.tile > 0 {
 			s := e.inner()
 			lo = s.mul(tile, int64Const(e.tile))
@@ -181,6 +187,26 @@ func (e *emitter) point(tile value.Value) {
 		return
 	}
 	e.reduceLanes()
+}
+
+// singleVectors is how many vectors of a single row are computed together: so many sums that each multiplication and addition need not wait
+// for the last one, from memory that lies together.
+const singleVectors = 8
+
+// wideTiles writes a single row's tile: the first of some neighbouring tiles is computed with those after it, and these are left out.
+func (e *emitter) wideTiles(tile, limit value.Value) {
+	s := e.inner()
+	group := singleVectors / e.unroll
+	s.when(s.icmp(enum.IPredEQ, s.blk.NewURem(tile, int64Const(group)), int64Const(0)), func(in *scope) {
+		e.scopes[len(e.scopes)-1] = in
+		lo := in.mul(tile, int64Const(e.tile))
+		end := in.add(lo, int64Const(group*e.tile))
+		hi := in.choose(in.icmp(enum.IPredSLT, end, limit), end, limit)
+		e.vectors(lo, hi, nil, singleVectors, func(ins []*instance) {
+			e.reduceOrMap(func(f func([]*instance)) { f(ins) })
+		})
+		e.scopes[len(e.scopes)-1] = s
+	})
 }
 
 // vectors writes the vector loop over [lo, hi): rounds of n vectors, rounds of one, and the lanes that are left. count is hi−lo where that is known

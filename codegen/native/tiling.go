@@ -17,7 +17,7 @@ import (
 // transposed matrix is of this kind.
 //
 // The rows of the last tile overlap those before it, and compute the same elements again, so that there is one piece of code. If there
-// are fewer rows than a tile has, which can be known only when the program runs, rows are computed one by one.
+// are fewer rows than a tile has, which can be known only when the program runs, rows are computed one by one, and more vectors together.
 
 // rowLoop is a loop of the result of which n rows are computed together.
 type rowLoop struct{ loop, n int }
@@ -29,6 +29,8 @@ func (c *nestCompiler) tiling(level Level) {
 		return
 	}
 	switch nodes := len(c.known); {
+	case nodes <= 3:
+		c.unroll = 8
 	case nodes <= 6:
 		c.unroll = 4
 	case nodes <= 12:

@@ -6,6 +6,7 @@ import (
 	goruntime "runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -44,10 +45,12 @@ type Instance struct {
 	lock  sync.RWMutex // of the cells' values; write-locked while a call may change them
 	cells []cell
 
-	cache   sync.Mutex // of what follows
-	bounds  map[string]*bound
-	arenas  [][]byte // that no call uses
-	observe observer
+	cache    sync.Mutex // of what follows
+	bounds   map[string]*bound
+	recent   []atomic.Pointer[recent] // of the functions
+	reshapes atomic.Int64             // a number that changes with the shapes of cells
+	arenas   [][]byte                 // that no call uses
+	observe  observer
 }
 
 var _ runtime.Program = (*Instance)(nil)
@@ -80,7 +83,7 @@ func New(p *Program, o Options) (*Instance, error) {
 	i := &Instance{
 		program: p, explain: o.Explain, funcs: map[string]int{}, cellAt: map[string]int{}, code: o.Code, team: t,
 		calls: make(chan struct{}, goruntime.GOMAXPROCS(0)), memory: &memory{maps: map[*byte][]byte{}},
-		cells: make([]cell, len(p.Module.Cells)), bounds: map[string]*bound{},
+		cells: make([]cell, len(p.Module.Cells)), bounds: map[string]*bound{}, recent: make([]atomic.Pointer[recent], len(p.Module.Funcs)),
 	}
 	goruntime.AddCleanup(i, (*memory).close, i.memory)
 	if i.code == nil && len(p.Kernels) > 0 {
@@ -125,6 +128,7 @@ func (i *Instance) reshapeCell(k int, shape []int) error {
 	}
 	i.memory.free(c.now)
 	*c = cell{shape: shape, now: now}
+	i.reshapes.Add(1)
 	return nil
 }
 
@@ -222,6 +226,7 @@ func (i *Instance) MapCell(name string, memory []byte) error {
 	}
 	i.memory.free(i.cells[k].now)
 	i.cells[k] = cell{shape: shape, now: memory}
+	i.reshapes.Add(1)
 	return nil
 }
 
@@ -369,6 +374,9 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 	if err := f.runAll(b.gate, len(b.runs)); err != nil {
 		panic("BUG: exec: behind the gate: " + err.Error())
 	}
+	if len(next) > 0 {
+		i.reshapes.Add(1)
+	}
 	for n, c := range next {
 		i.memory.free(i.cells[n].now)
 		i.cells[n] = c
@@ -385,6 +393,10 @@ func (i *Instance) boundFor(k int, args []*tensor.Tensor) (*bound, error) {
 	if len(args) != len(fn.Params) {
 		return nil, fmt.Errorf("it takes %d arguments, not %d", len(fn.Params), len(args))
 	}
+	if r := i.recent[k].Load(); r != nil && r.fits(i, args) {
+		return r.bound, nil
+	}
+	shapes := i.reshapes.Load()
 	bind := map[string]int{}
 	for range 2 { // a dimension may need symbols that later parameters bind
 		for n, v := range fn.Params {
@@ -405,9 +417,18 @@ func (i *Instance) boundFor(k int, args []*tensor.Tensor) (*bound, error) {
 			}
 		}
 	}
+	b, err := i.boundTo(k, bind)
+	if err == nil {
+		i.recent[k].Store(recentOf(b, args, shapes))
+	}
+	return b, err
+}
+
+// boundTo returns the launch table of function k for sizes of symbols.
+func (i *Instance) boundTo(k int, bind map[string]int) (*bound, error) {
 	i.cache.Lock()
 	defer i.cache.Unlock()
-	key := bindKey(fn.Name, bind)
+	key := bindKey(i.program.Module.Funcs[k].Name, bind)
 	if b := i.bounds[key]; b != nil {
 		return b, nil
 	}
@@ -425,6 +446,34 @@ func (i *Instance) boundFor(k int, args []*tensor.Tensor) (*bound, error) {
 	}
 	i.bounds[key] = b
 	return b, nil
+}
+
+// recent is the launch table that a function used last, and for what.
+type recent struct {
+	bound  *bound
+	args   []tensor.Tensor // types and shapes only
+	shapes int64           // of the cells, by number
+}
+
+func recentOf(b *bound, args []*tensor.Tensor, shapes int64) *recent {
+	r := &recent{bound: b, shapes: shapes}
+	for _, a := range args {
+		r.args = append(r.args, tensor.Tensor{DType: a.DType, Shape: slices.Clone(a.Shape)})
+	}
+	return r
+}
+
+// fits reports whether args, which may be wrong, are of those types and shapes, and the cells too.
+func (r *recent) fits(i *Instance, args []*tensor.Tensor) bool {
+	if len(args) != len(r.args) || i.reshapes.Load() != r.shapes {
+		return false
+	}
+	for n, a := range args {
+		if a == nil || a.DType != r.args[n].DType || !slices.Equal(a.Shape, r.args[n].Shape) || a.Len() != len(a.F32)+len(a.F64)+len(a.I32)+len(a.Bool) {
+			return false
+		}
+	}
+	return true
 }
 
 func paramName(f *ir.Func, i int) string {
@@ -505,6 +554,8 @@ type frame struct {
 	base    []uintptr
 	bytes   [][]byte // of the slots
 	words   []uint64 // of the launch in progress
+	now     *run     // that launch
+	bad     badIndex // that it found
 	observe observer
 }
 
@@ -581,7 +632,7 @@ func (f *frame) run(r *run) error {
 			return err
 		}
 	}
-	f.words = append(f.words[:0], make([]uint64, WordResult)...)
+	f.words = append(f.words[:0], noWords[:]...)
 	partial := uint64(address(f.arena)) + uint64(r.partial)
 	if r.rounds > 1 {
 		f.words = append(f.words, partial)
@@ -600,33 +651,39 @@ func (f *frame) run(r *run) error {
 	for _, n := range r.sizes {
 		f.words = append(f.words, uint64(n))
 	}
-	var bad badIndex
-	perRound := r.chunks / r.rounds
-	do := func(w *worker, chunk int) {
-		w.words = append(w.words[:0], f.words...)
-		round, first := chunk/perRound, chunk%perRound*r.perChunk
-		w.words[WordP0], w.words[WordP1] = uint64(first), uint64(min(r.points, first+r.perChunk))
-		w.words[WordR0], w.words[WordR1] = uint64(round*r.perRound), uint64(min(r.splits, (round+1)*r.perRound))
-		w.words[WordResult] += uint64(round * r.stride)
-		w.words[WordFault] = uint64(w.faultAddress())
-		w.words[WordScratch] = uint64(address(w.scratch))
-		w.fault[0] = 0
-		w.enter(r.entry, r.long)
-		if w.fault[0] != 0 {
-			bad.note(chunk, w.fault[1], w.fault[2])
-		}
-	}
+	f.now = r
 	if r.alone {
 		for n := range r.chunks {
-			do(f.team.caller, n)
+			f.chunk(f.team.caller, n)
 		}
 	} else {
-		f.team.do(r.chunks, do)
+		f.team.do(r.chunks, f)
 	}
-	if bad.found {
-		return fmt.Errorf("%s%s: index %d is outside [0, %d)", position(l.Loc), l.What, bad.index, bad.limit)
+	if f.bad.found {
+		return fmt.Errorf("%s%s: index %d is outside [0, %d)", position(l.Loc), l.What, f.bad.index, f.bad.limit)
 	}
 	return nil
+}
+
+// noWords stand for those that differ from chunk to chunk.
+var noWords [WordResult]uint64
+
+// chunk runs one chunk of the launch in progress.
+func (f *frame) chunk(w *worker, chunk int) {
+	r := f.now
+	w.words = append(w.words[:0], f.words...)
+	perRound := r.chunks / r.rounds
+	round, first := chunk/perRound, chunk%perRound*r.perChunk
+	w.words[WordP0], w.words[WordP1] = uint64(first), uint64(min(r.points, first+r.perChunk))
+	w.words[WordR0], w.words[WordR1] = uint64(round*r.perRound), uint64(min(r.splits, (round+1)*r.perRound))
+	w.words[WordResult] += uint64(round * r.stride)
+	w.words[WordFault] = uint64(w.faultAddress())
+	w.words[WordScratch] = uint64(address(w.scratch))
+	w.fault[0] = 0
+	w.enter(r.entry, r.long)
+	if w.fault[0] != 0 {
+		f.bad.note(chunk, w.fault[1], w.fault[2])
+	}
 }
 
 // position formats where an instruction comes from as the start of a message.

@@ -25,10 +25,15 @@ type team struct {
 
 // job is one launch that is being computed.
 type job struct {
-	run    func(w *worker, chunk int)
+	run    chunked
 	chunks int64
 	next   atomic.Int64
 	done   atomic.Int64
+}
+
+// chunked is work in chunks.
+type chunked interface {
+	chunk(w *worker, chunk int)
 }
 
 // worker is a thread's memory.
@@ -171,16 +176,16 @@ func (j *job) help(w *worker) {
 		if k >= j.chunks {
 			return
 		}
-		j.run(w, int(k))
+		j.run.chunk(w, int(k))
 		j.done.Add(1)
 	}
 }
 
-// do computes f for all chunks; the caller takes part.
-func (t *team) do(chunks int, f func(w *worker, chunk int)) {
+// do computes all chunks of f; the caller takes part.
+func (t *team) do(chunks int, f chunked) {
 	if len(t.workers) == 0 || chunks == 1 {
 		for k := range chunks {
-			f(t.caller, k)
+			f.chunk(t.caller, k)
 		}
 		return
 	}
