@@ -66,7 +66,7 @@ func (c *genCmd) Run(std *command.Streams) error {
 		}
 	}
 	if c.CPU != noneWord {
-		o.Native, err = native.Build(module, c.CPU)
+		o.Native, err = native.Program(module, c.CPU)
 		switch {
 		case errors.Is(err, native.ErrNoLLVM):
 			fmt.Fprintf(std.Err, "note: the package has no machine code: %s\n", err)

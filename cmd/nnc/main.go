@@ -10,6 +10,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"github.com/nnc-lang/nnc/runtime/command"
+	"github.com/nnc-lang/nnc/runtime/main/model"
 )
 
 // commands is the command line: one field for each command, in the order of `nnc --help`.
@@ -19,6 +20,7 @@ type commands struct {
 	Predict  predictCmd  `cmd:"" help:"Say what a trained program makes of pictures."`
 	Generate generateCmd `cmd:"" help:"Continue a text with a trained program."`
 	New      newCmd      `cmd:"" help:"Begin a project that trains at once."`
+	Build    buildCmd    `cmd:"" help:"Make one executable file of a program, which needs nothing to run."`
 	Import   importCmd   `cmd:"" help:"Turn a model of Keras into a program."`
 	Weights  weightsCmd  `cmd:"" help:"List what a file of weights holds."`
 	Gen      genCmd      `cmd:"" help:"Write a model as a Go package."`
@@ -50,7 +52,13 @@ const description = `A language and compiler for neural networks. One .nn file s
 
 Exit codes: 0 fine; 1 the program or its data is wrong, or the run was interrupted; 2 nnc was called wrongly; 3 a bug of nnc.`
 
-func main() { os.Exit(run(os.Args[1:], command.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})) }
+func main() {
+	std := command.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+	if attached := model.Self(os.Args); attached != nil { // this is a copy of nnc that `nnc build` made
+		os.Exit(attached(std))
+	}
+	os.Exit(run(os.Args[1:], std))
+}
 
 // run carries out a command line and returns the exit code.
 func run(args []string, std command.Streams) int { return app().Run(&commands{}, args, std) }

@@ -9,9 +9,11 @@ import (
 	"image/png"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,12 +21,16 @@ import (
 
 	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/runtime/command"
+	"github.com/nnc-lang/nnc/runtime/main/model"
 )
 
 var update = flag.Bool("update", false, "write the goldens of the scripts anew")
 
 // The scripts' nnc says with which code it exits, unless it is 0, so that goldens hold it.
 func TestMain(m *testing.M) {
+	if attached := model.Self(os.Args); attached != nil { // a copy of this test that `nnc build` made
+		os.Exit(attached(command.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	}
 	testscript.Main(m, map[string]func(){
 		"nnc": func() {
 			code := run(os.Args[1:], command.Streams{In: os.Stdin, Out: timeless{os.Stdout}, Err: os.Stderr})
@@ -63,6 +69,14 @@ func TestScripts(t *testing.T) {
 			// Goldens have digits, which are the same on all machines in the interpreter only.
 			env.Setenv("NNC_BACKEND", "interp")
 			env.Setenv("NNC_CACHE", cmp.Or(os.Getenv("NNC_CACHE"), native.CacheDir())) // each script has a home of its own
+			for _, name := range []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB"} {
+				value, err := exec.Command("go", "env", name).Output()
+				if err != nil {
+					return err
+				}
+				env.Setenv(name, strings.TrimSpace(string(value)))
+			}
+			env.Setenv("ONLY_NNC", filepath.SplitList(env.Getenv("PATH"))[0])
 			return os.WriteFile(filepath.Join(env.WorkDir, "shade.nn"), shared, 0o666)
 		},
 		Condition: func(c string) (bool, error) {
@@ -73,7 +87,7 @@ func TestScripts(t *testing.T) {
 			return err == nil || os.Getenv("CI") != "", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"photos": photos, "await": await, "truncate": truncate, "bytes": writeBytes,
+			"photos": photos, "await": await, "truncate": truncate, "bytes": writeBytes, "jail": jail, "flip": flip, "cut": cut,
 		},
 	})
 }

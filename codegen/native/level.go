@@ -10,6 +10,7 @@ import (
 // Level is what code may use of a processor.
 type Level struct {
 	Name  string
+	Arch  string // Go's name of the kind of processors
 	CPU   string // LLVM's name
 	Lanes int    // f32 lanes of a vector
 	Regs  int    // vector registers
@@ -17,8 +18,19 @@ type Level struct {
 
 // The levels of x86-64, widest first. They are those of the psABI, so that code made here runs on every machine of the level.
 var levels = []Level{
-	{"avx512", "x86-64-v4", 16, 32},
-	{"avx2", "x86-64-v3", 8, 16},
+	{"avx512", "amd64", "x86-64-v4", 16, 32},
+	{"avx2", "amd64", "x86-64-v3", 8, 16},
+}
+
+// Levels returns the levels of a kind of processors that code can be made for, widest first, by LLVM's names.
+func Levels(arch string) []string {
+	var names []string
+	for _, l := range levels {
+		if l.Arch == arch {
+			names = append(names, l.CPU)
+		}
+	}
+	return names
 }
 
 // DetectLevel returns the widest level that this processor has. The environment variable NNC_CPU chooses a narrower one.

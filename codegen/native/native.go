@@ -69,7 +69,12 @@ func (Backend) Compile(m *ir.Module, opts codegen.Options) (runtime.Program, err
 	if err != nil {
 		return nil, err
 	}
-	return exec.New(p, exec.Options{Threads: opts.Threads, Explain: explainer(m)})
+	return exec.New(p, exec.Options{
+		Threads: opts.Threads,
+		Explain: func(fn string, args []*tensor.Tensor, what string, cell func(string) (*tensor.Tensor, error)) error {
+			return interp.Blame(m, fn, args, what, cell)
+		},
+	})
 }
 
 // Memory returns what calls of the function fn use if symbols have these sizes; no code is made for that.
@@ -129,30 +134,20 @@ func SelfTest() error {
 	return nil
 }
 
-// explainer returns a function that runs a call that gave a value that is not finite in the interpreter, which finds the operation to blame.
-func explainer(m *ir.Module) func(string, []*tensor.Tensor, string, func(string) (*tensor.Tensor, error)) error {
-	oracle := sync.OnceValues(func() (runtime.Program, error) { return interp.Backend{}.Compile(m, codegen.Options{}) })
-	var one sync.Mutex // the oracle has cells
-	return func(fn string, args []*tensor.Tensor, what string, cell func(string) (*tensor.Tensor, error)) error {
-		one.Lock()
-		defer one.Unlock()
-		unknown := &runtime.NonFiniteError{What: what, Op: "unknown"}
-		o, err := oracle()
-		if err != nil {
-			return unknown
-		}
-		for _, c := range m.Cells {
-			if t, err := cell(c.Name); err == nil {
-				if err := o.SetCell(c.Name, t); err != nil {
-					return unknown
-				}
+// Program compiles m for a level of processors, by LLVM's name.
+//
+// Errors: ErrNoLLVM, a level that is not known, an instruction that cannot be compiled.
+func Program(m *ir.Module, cpu string) (*exec.Program, error) {
+	for _, level := range levels {
+		if level.CPU == cpu {
+			tools, err := FindToolchain()
+			if err != nil {
+				return nil, err
 			}
+			return compileModule(m, level, codegen.Fast, tools, openCache())
 		}
-		if _, err := o.Call(fn, args...); errors.As(err, new(*runtime.NonFiniteError)) {
-			return err
-		}
-		return unknown
 	}
+	return nil, fmt.Errorf("there is no level %q of processors", cpu)
 }
 
 // kernelsPerObject is how many kernels share a run of the code generator: its start costs as much as one kernel.

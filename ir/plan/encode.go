@@ -16,7 +16,7 @@ import (
 //
 // Errors: a number that is not finite where no program has a use for one.
 func Encode(p *Program) ([]byte, error) {
-	s := stored{File: p.File, Init: p.Init, Reset: p.Reset, Data: p.Data}
+	s := stored{File: p.File, Init: p.Init, Reset: p.Reset, Data: p.Data, Generates: p.Generates}
 	for _, m := range p.Models {
 		sm := storedModel{Model: m, Data: slices.Index(p.Data, m.Data)}
 		for _, l := range m.Layers {
@@ -51,7 +51,7 @@ func Decode(text []byte, m *ir.Module) (*Program, error) {
 	if d.More() {
 		return nil, errors.New("plan: something follows its end")
 	}
-	p := &Program{File: s.File, Module: m, Init: s.Init, Reset: s.Reset, Data: s.Data}
+	p := &Program{File: s.File, Module: m, Init: s.Init, Reset: s.Reset, Data: s.Data, Generates: s.Generates}
 	for _, sm := range s.Models {
 		if sm.Model == nil {
 			return nil, errors.New("plan: a model without a description")
@@ -109,6 +109,7 @@ type stored struct {
 	Data              []*Data       `json:",omitempty"`
 	Models            []storedModel `json:",omitempty"`
 	Trains            []storedTrain `json:",omitempty"`
+	Generates         []*Generate   `json:",omitempty"`
 }
 
 type storedModel struct {
@@ -203,6 +204,11 @@ func (p *Program) check() error {
 			return fmt.Errorf("train %s: %w", t.Label, err)
 		}
 	}
+	for _, g := range p.Generates {
+		if err := p.checkGenerate(g); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -263,6 +269,16 @@ func (p *Program) checkModel(m *Model) error {
 	return errors.Join(checkFields(m.Inputs), checkFields(m.Fields), checkFields([]Field{m.Output}))
 }
 
+func (p *Program) checkGenerate(g *Generate) error {
+	switch {
+	case g == nil:
+		return errors.New("a generate declaration is missing")
+	case g.Func == "" || len(g.Vocabulary) == 0 || g.Length < 0 || g.TopK < 0 || g.Window < 0:
+		return fmt.Errorf("generate %s cannot be followed", g.Model)
+	}
+	return p.checkFunc(g.Func)
+}
+
 // maxEvery bounds the periods of a train: there is a function for each set of them.
 const maxEvery = 16
 
@@ -282,7 +298,7 @@ func (p *Program) checkTrain(t *Train) error {
 		if fn == nil {
 			return fmt.Errorf("the module has no function %s", step)
 		}
-		if len(fn.Results) < 1+len(t.Metrics) {
+		if len(fn.Results) < 1+len(t.Metrics)-len(t.OnlyEval) {
 			return fmt.Errorf("%s gives %d results", step, len(fn.Results))
 		}
 	}

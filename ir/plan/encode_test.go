@@ -61,6 +61,7 @@ func example(t testing.TB) *Program {
 	at := ir.Loc{File: "a.nn", Line: 3, Col: 4}
 	return &Program{
 		File: "nets/a.nn", Module: m, Init: "init", Data: []*Data{unused, table}, Models: []*Model{other, net},
+		Generates: []*Generate{{Model: "Net", Func: "Net.predict", Unit: "bytes", Vocabulary: []string{"a", "b"}, Prompt: "a", Length: 3, Temperature: 0.5}},
 		Trains: []*Train{
 			{Label: "alone", Batch: 2, Step: "train.step.0", Steps: 3, Models: []*Model{other}},
 			{
@@ -111,6 +112,8 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"Cells":["w"]`, `"Cells":["v"]`, "load: the module has no cell v"},
 		{`"Data":1`, `"Data":2`, "there is no number 2 among 2"},
 		{`"Models":[1,0]`, `"Models":[-2]`, "there is no number -2 among 2"},
+		{`"Func":"Net.predict"`, `"Func":"none"`, "the module has no function none"},
+		{`"Vocabulary":["a","b"]`, `"Vocabulary":[]`, "generate Net cannot be followed"},
 		{`"Synthetic":{`, `"Text":{},"Synthetic":{`, "it has 2 sources"},
 		{`"Batch":8`, `"Batch":-8`, "a batch of -8"},
 		{`"Order":"streams"`, `"Order":"random"`, "there is no order random"},
