@@ -2,9 +2,9 @@ package payload
 
 import (
 	"fmt"
-	"hash/crc32"
 	"os"
 	"os/exec"
+	"slices"
 )
 
 // File is an executable with a payload.
@@ -105,7 +105,7 @@ func (f *File) Read(name string) ([]byte, error) {
 }
 
 func (s *row) check(data []byte) error {
-	if crc32.Checksum(data, castagnoli) != s.Sum {
+	if !slices.Equal(sums(data), s.Sums) {
 		return fmt.Errorf("%w (section %q is not what was written)", ErrDamaged, s.Name)
 	}
 	return nil

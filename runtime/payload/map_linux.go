@@ -15,5 +15,6 @@ func (f *File) mapSection(s *row, access Access) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mapping %s: %w", s.Name, err)
 	}
+	_ = unix.Madvise(data, unix.MADV_POPULATE_READ) // all pages at once, where the system can; else one by one
 	return data, nil
 }

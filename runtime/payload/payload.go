@@ -4,7 +4,7 @@
 //
 //	          the executable
 //	          sections, each at a multiple of 4096 bytes, so that it can be mapped
-//	          the table, JSON: name, offset, size and checksum of each section
+//	          the table, JSON: name, offset, size and checksums of each section, one for each MiB
 //	8 bytes   "NNCMODEL"
 //	4 bytes   version, 1
 //	4 bytes   checksum of the table
@@ -24,6 +24,9 @@ import (
 	"hash/crc32"
 	"io"
 	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
 )
 
 // Section is a part of a payload.
@@ -36,7 +39,7 @@ type Section struct {
 type row struct {
 	Name         string
 	Offset, Size int64
-	Sum          uint32
+	Sums         []uint32 // of its blocks
 }
 
 const (
@@ -45,6 +48,7 @@ const (
 	trailerBytes = 32
 	pageBytes    = 4096
 	maxTable     = 1 << 20
+	blockBytes   = 1 << 20
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -60,7 +64,7 @@ func Write(w io.Writer, executable []byte, sections []Section) error {
 		if err := out.pad(); err != nil {
 			return err
 		}
-		rows[k] = row{s.Name, out.n, int64(len(s.Data)), crc32.Checksum(s.Data, castagnoli)}
+		rows[k] = row{s.Name, out.n, int64(len(s.Data)), sums(s.Data)}
 		if _, err := out.Write(s.Data); err != nil {
 			return err
 		}
@@ -79,6 +83,22 @@ func Write(w io.Writer, executable []byte, sections []Section) error {
 	trailer = binary.LittleEndian.AppendUint64(trailer, uint64(len(table)))
 	_, err = out.Write(append(table, trailer...))
 	return err
+}
+
+// sums returns the checksums of the blocks of a section, computed by several threads.
+func sums(data []byte) []uint32 {
+	list := make([]uint32, (len(data)+blockBytes-1)/blockBytes)
+	var next atomic.Int64
+	var wg sync.WaitGroup
+	for range min(runtime.GOMAXPROCS(0), len(list)) {
+		wg.Go(func() {
+			for k := int(next.Add(1)) - 1; k < len(list); k = int(next.Add(1)) - 1 {
+				list[k] = crc32.Checksum(data[k*blockBytes:min(len(data), (k+1)*blockBytes)], castagnoli)
+			}
+		})
+	}
+	wg.Wait()
+	return list
 }
 
 // counter counts what is written.

@@ -14,7 +14,7 @@ import (
 
 var testSections = []Section{
 	{"plan", []byte(`{"File":"a.nn"}`)},
-	{"weights", bytes.Repeat([]byte{1, 2, 3, 4}, 3000)},
+	{"weights", bytes.Repeat([]byte{1, 2, 3, 4}, 300_000)},
 	{"empty", nil},
 }
 
@@ -127,13 +127,15 @@ func FuzzTable(f *testing.F) {
 	f.Add(written(f, []byte("exe")), false)
 	f.Add([]byte(`[{"Name":"a","Offset":9223372036854775807,"Size":9223372036854775807}]`), true)
 	f.Add([]byte(`[{"Name":"a","Offset":-4096,"Size":1},null]`), true)
+	f.Add([]byte(`[{"Name":"a","Offset":4096,"Size":4096,"Sums":[1]}]`), true)
 	f.Fuzz(func(t *testing.T, file []byte, seal bool) {
 		if seal { // so that the fuzzer gets behind the checksum
 			table := file
-			file = append(bytes.Clone(table), magic...)
+			file = append(make([]byte, 2*pageBytes), table...)
+			file = append(file, magic...)
 			file = binary.LittleEndian.AppendUint32(file, version)
 			file = binary.LittleEndian.AppendUint32(file, crc32.Checksum(table, castagnoli))
-			file = binary.LittleEndian.AppendUint64(file, 0)
+			file = binary.LittleEndian.AppendUint64(file, 2*pageBytes)
 			file = binary.LittleEndian.AppendUint64(file, uint64(len(table)))
 		}
 		rows, err := readTable(bytes.NewReader(file), int64(len(file)))
