@@ -36,10 +36,11 @@ func Build(object []byte) (*Image, error) {
 	if f.Type != elf.ET_REL || f.Class != elf.ELFCLASS64 || f.Data != elf.ELFDATA2LSB {
 		return nil, fmt.Errorf("object file: %v, %v, %v is not a 64-bit little-endian relocatable file", f.Type, f.Class, f.Data)
 	}
-	if f.Machine != elf.EM_X86_64 {
+	patches, ok := patchesOf[f.Machine]
+	if !ok {
 		return nil, fmt.Errorf("object file: code for %v cannot be loaded yet", f.Machine)
 	}
-	l := &layout{file: f, offset: map[int]int{}, image: &Image{Symbols: map[string]int{}}}
+	l := &layout{file: f, patches: patches, offset: map[int]int{}, image: &Image{Symbols: map[string]int{}}}
 	if err := l.place(); err != nil {
 		return nil, err
 	}
@@ -72,6 +73,7 @@ func Build(object []byte) (*Image, error) {
 // layout is an image while it is made.
 type layout struct {
 	file    *elf.File
+	patches map[uint32]patch
 	symbols []elf.Symbol
 	offset  map[int]int // of the sections in the image, by number
 	image   *Image
@@ -137,7 +139,6 @@ func (l *layout) relocate(s *elf.Section) error {
 		if err := binary.Read(bytes.NewReader(data[:24]), binary.LittleEndian, &r); err != nil {
 			return fmt.Errorf("object file: section %s: %w", s.Name, err)
 		}
-		kind := elf.R_X86_64(elf.R_TYPE64(r.Info))
 		number := elf.R_SYM64(r.Info)
 		if number == 0 || int(number) > len(l.symbols) {
 			return fmt.Errorf("object file: a relocation in %s has no symbol", target.Name)
@@ -150,27 +151,17 @@ func (l *layout) relocate(s *elf.Section) error {
 		if !ok {
 			return fmt.Errorf("object file: %s refers to %s, which is not loaded", target.Name, l.describe(sym))
 		}
-		size := 4
-		switch kind {
-		case elf.R_X86_64_PC32, elf.R_X86_64_PLT32:
-		case elf.R_X86_64_PC64:
-			size = 8
-		default:
-			return fmt.Errorf("object file: relocation %v of %s in %s needs a linker", kind, l.describe(sym), target.Name)
+		p, ok := l.patches[elf.R_TYPE64(r.Info)]
+		if !ok {
+			return fmt.Errorf("object file: relocation %d of %s in %s needs a linker", elf.R_TYPE64(r.Info), l.describe(sym), target.Name)
 		}
-		if r.Off > target.Size || target.Size-r.Off < uint64(size) {
+		if r.Off > target.Size || target.Size-r.Off < uint64(p.bytes) {
 			return fmt.Errorf("object file: a relocation lies outside %s", target.Name)
 		}
 		at := base + int(r.Off)
-		v := int64(to) + int64(sym.Value) + r.Addend - int64(at)
-		if size == 8 {
-			binary.LittleEndian.PutUint64(l.image.Bytes[at:], uint64(v))
-			continue
-		}
-		if v != int64(int32(v)) {
+		if !p.apply(l.image.Bytes[at:][:p.bytes], int64(to)+int64(sym.Value)+r.Addend-int64(at)) {
 			return fmt.Errorf("object file: %s is too far from its use in %s", l.describe(sym), target.Name)
 		}
-		binary.LittleEndian.PutUint32(l.image.Bytes[at:], uint32(v))
 	}
 	return nil
 }

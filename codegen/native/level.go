@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 	"os"
+	goruntime "runtime"
 
 	"github.com/nnc-lang/nnc/runtime/code"
 )
@@ -16,10 +17,12 @@ type Level struct {
 	Regs  int    // vector registers
 }
 
-// The levels of x86-64, widest first. They are those of the psABI, so that code made here runs on every machine of the level.
+// The levels of each kind of processors, widest first. Those of x86-64 are the psABI's, so that code made here runs on every machine of the level;
+// the one of arm64 is what all such processors have.
 var levels = []Level{
 	{"avx512", "amd64", "x86-64-v4", 16, 32},
 	{"avx2", "amd64", "x86-64-v3", 8, 16},
+	{"neon", "arm64", "armv8-a", 4, 32},
 }
 
 // Levels returns the levels of a kind of processors that code can be made for, widest first, by LLVM's names.
@@ -47,10 +50,13 @@ func DetectLevel() (Level, error) {
 			}
 			return l, nil
 		}
-		return Level{}, fmt.Errorf("NNC_CPU=%s is not known; avx512 and avx2 are", name)
+		return Level{}, fmt.Errorf("NNC_CPU=%s is not known; avx512, avx2 and neon are", name)
 	}
-	var err error
+	err := code.Callable()
 	for _, l := range levels {
+		if l.Arch != goruntime.GOARCH {
+			continue
+		}
 		if err = code.Check(l.CPU); err == nil {
 			return l, nil
 		}

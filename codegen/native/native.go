@@ -21,7 +21,7 @@
 // nest whose reads let rows and vectors be computed together, and so is a user's own layer.
 //
 // Not done yet: what follows a reduction that is no 3×3 convolution is a launch of its own (bias and activation are computed by what reads
-// them); slices of a scan's sequences that are views; code for arm64.
+// them); slices of a scan's sequences that are views.
 package native
 
 import (

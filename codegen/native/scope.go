@@ -40,7 +40,6 @@ type module struct {
 
 func newModule() *module {
 	m := ll.NewModule()
-	m.TargetTriple = triple
 	return &module{m, map[string]*ll.Func{}}
 }
 

@@ -113,23 +113,45 @@ func probe(name string, args ...string) (*Toolchain, error) {
 	return t, nil
 }
 
-// triple is the machine that code is made for. One name serves all systems, since the code calls none.
-const triple = "x86_64-unknown-linux-gnu"
+// The machines that code is made for. One name serves all systems, since the code calls none.
+const (
+	tripleX86 = "x86_64-unknown-linux-gnu"
+	tripleARM = "aarch64-unknown-linux-gnu"
+)
+
+// armLevel is the level of arm64, for which LLVM has no -mcpu. Its code refers to constants by their distance (the tiny code model), not by pages,
+// so that a block of it can lie anywhere, and leaves X28 alone, where Go's signal handlers look for the goroutine.
+const armLevel = "armv8-a"
 
 // flags returns the arguments that compile standard input to standard output; zig is told names of files as well.
 func (t *Toolchain) flags(cpu, filetype string) []string {
+	arm := cpu == armLevel
 	if t.kind == llcTool {
-		return []string{"-O3", "-mtriple=" + triple, "-mcpu=" + cpu, "-relocation-model=pic", "-filetype=" + filetype, "-", "-o", "-"}
+		target := []string{"-mtriple=" + tripleX86, "-mcpu=" + cpu}
+		if arm {
+			target = []string{"-mtriple=" + tripleARM, "-mattr=+neon,+reserve-x28", "-code-model=tiny"}
+		}
+		return append(target, "-O3", "-relocation-model=pic", "-filetype="+filetype, "-", "-o", "-")
 	}
 	emit := "-c"
 	if filetype == "asm" {
 		emit = "-S"
 	}
 	all := append(slices.Clone(t.args), "-O3", "-fPIC", "-fno-asynchronous-unwind-tables", "-Xclang", "-disable-llvm-passes", "-Wno-override-module", emit)
-	if t.kind == zigTool {
-		return append(all, "-target", "x86_64-linux-gnu", "-march="+strings.ReplaceAll(cpu, "-", "_"))
+	if arm {
+		all = append(all, "-mcmodel=tiny", "-ffixed-x28")
 	}
-	return append(all, "--target="+triple, "-march="+cpu, "-x", "ir", "-", "-o", "-")
+	switch {
+	case t.kind == zigTool && arm:
+		return append(all, "-target", "aarch64-linux-gnu")
+	case t.kind == zigTool:
+		return append(all, "-target", "x86_64-linux-gnu", "-march="+strings.ReplaceAll(cpu, "-", "_"))
+	case arm:
+		all = append(all, "--target="+tripleARM)
+	default:
+		all = append(all, "--target="+tripleX86)
+	}
+	return append(all, "-march="+cpu, "-x", "ir", "-", "-o", "-")
 }
 
 // compile compiles LLVM IR for a processor to an object file, or with the file type "asm" to assembly text.

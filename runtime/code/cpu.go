@@ -2,6 +2,7 @@ package code
 
 import (
 	"fmt"
+	"runtime"
 
 	"github.com/klauspost/cpuid/v2"
 )
@@ -19,6 +20,12 @@ var needs = map[string]struct {
 //
 // Errors: a level that this processor does not have; the text names what it lacks.
 func Check(level string) error {
+	if level == "armv8-a" {
+		if runtime.GOARCH != "arm64" {
+			return fmt.Errorf("the machine code is for arm64, and this is %s", runtime.GOARCH)
+		}
+		return nil // all of them have what it uses
+	}
 	n, ok := needs[level]
 	if !ok {
 		return fmt.Errorf("the machine code is for %q, which is no level that is known", level)
