@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -62,6 +63,15 @@ func (c *buildCmd) Run(std *command.Streams) error {
 	if err := passes.Run(l.plan.Module, passes.Options{}); err != nil {
 		return err
 	}
+	for _, g := range l.plan.Generates {
+		g.Capacity = cmp.Or(g.Window, max(leastCapacity, len(g.Prompt)+g.Length))
+		f, err := passes.Step(l.plan.Module, g.Func, g.Capacity)
+		if err != nil {
+			fmt.Fprintf(std.Err, "note: the executable applies %s to all of the text for each unit: %s\n", g.Model, err)
+			continue
+		}
+		g.Step = f.Name
+	}
 	m := payload.Model{About: payload.About{File: filepath.Base(l.plan.File), Version: version(), OS: c.OS, Arch: c.Arch}, Plan: l.plan}
 	if m.Code, err = c.code(std, l.plan.Module); err != nil {
 		return err
@@ -93,6 +103,9 @@ func (c *buildCmd) Run(std *command.Streams) error {
 	fmt.Fprintf(std.Out, "%s: %s for %s/%s, %s\n", c.Out, term.Bytes(int64(file.Len())), c.OS, c.Arch, contents(&m))
 	return nil
 }
+
+// leastCapacity is how many units of text an executable that generates remembers at least.
+const leastCapacity = 1024
 
 // check finds out what is wrong with the call, and completes it.
 func (c *buildCmd) check() error {

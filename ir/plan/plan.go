@@ -277,6 +277,8 @@ type Generate struct {
 	// Func applies the model to one text: from ParamText, i32[1, t], and its length, i32[1], to f32[1, t, ids]. Row i says what may follow
 	// the first i+1 units.
 	Func          string
+	Step          string   // of an executable: function of one more unit, which remembers up to Capacity of them; "" if there is none
+	Capacity      int      // units
 	Probabilities bool     // a row holds probabilities, not their logarithms up to a constant
 	Unit          string   // of the text: "characters", "bytes" or "words"
 	Vocabulary    []string // names of the ids

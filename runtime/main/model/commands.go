@@ -11,11 +11,12 @@ import (
 
 // commands is the command line of an executable with a model.
 type commands struct {
-	Train   trainCmd   `cmd:"" help:"Train as the program declares, measure the result and save the weights."`
-	Eval    evalCmd    `cmd:"" help:"Measure on the test data."`
-	Predict predictCmd `cmd:"" help:"Say what the model makes of pictures."`
-	Bench   benchCmd   `cmd:"" help:"Measure how fast the model predicts."`
-	Info    infoCmd    `cmd:"" help:"Say what is in this executable."`
+	Train    trainCmd    `cmd:"" help:"Train as the program declares, measure the result and save the weights."`
+	Eval     evalCmd     `cmd:"" help:"Measure on the test data."`
+	Predict  predictCmd  `cmd:"" help:"Say what the model makes of pictures."`
+	Generate generateCmd `cmd:"" help:"Continue a text."`
+	Bench    benchCmd    `cmd:"" help:"Measure how fast the model predicts."`
+	Info     infoCmd     `cmd:"" help:"Say what is in this executable."`
 
 	Version kong.VersionFlag `help:"Print the version and leave."`
 }
@@ -96,6 +97,28 @@ func (c *predictCmd) Run(std *command.Streams, a *attached) error {
 		return err
 	}
 	return c.Predict.Run(std, p)
+}
+
+type generateCmd struct {
+	engine
+	command.Generate
+}
+
+// Run carries out the command.
+func (c *generateCmd) Run(std *command.Streams, a *attached) error {
+	p, err := a.program(c.engine, std)
+	if err != nil {
+		return err
+	}
+	g, err := c.Choose(p.Plan)
+	if err != nil {
+		return err
+	}
+	step := g.Step
+	if g.Window == 0 && len(g.Prompt)+g.Length > g.Capacity { // more than the step remembers
+		step = ""
+	}
+	return c.Generate.Run(std, p, g, &step)
 }
 
 type benchCmd struct {
