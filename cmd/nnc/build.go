@@ -33,7 +33,7 @@ type buildCmd struct {
 	CPU     []string `name:"cpu" help:"Make machine code for these levels of processors: native (this machine's), x86-64-v3 (AVX2), x86-64-v4 (AVX-512), armv8-a; or none, for the interpreter. Those of --arch, if it is left out; the executable chooses where it runs." placeholder:"LEVEL,..."`
 	OS      string   `name:"os" help:"The system that the executable is for: linux." placeholder:"OS"`
 	Arch    string   `help:"The processors that it is for: amd64 or arm64." placeholder:"ARCH"`
-	Runtime bool     `help:"Write the program without a model that a release has beside nnc, for computers without Go; FILE is not read." hidden:""`
+	Runtime bool     `help:"Write the program without a model, nnc-runtime-OS-ARCH, that a release has beside nnc for computers without Go; FILE is not read." hidden:""`
 }
 
 // Help shows how the command is used.
@@ -51,6 +51,9 @@ Machine code needs LLVM (llc) on the machine that builds; without it the executa
 func (c *buildCmd) Run(std *command.Streams) error {
 	if err := c.check(); err != nil {
 		return err
+	}
+	if c.Runtime {
+		return c.writeRuntime(std)
 	}
 	l, err := c.load(std, wantsData)
 	if err != nil {
@@ -97,8 +100,8 @@ func (c *buildCmd) Run(std *command.Streams) error {
 	if err := payload.Write(&file, executable, sections); err != nil {
 		return err
 	}
-	if err := errors.Join(atomicfile.WriteBytes(c.Out, 0o777, file.Bytes()), makeExecutable(c.Out)); err != nil {
-		return fmt.Errorf("cannot write %s: %w", c.Out, err)
+	if err := writeExecutable(c.Out, file.Bytes()); err != nil {
+		return err
 	}
 	fmt.Fprintf(std.Out, "%s: %s for %s/%s, %s\n", c.Out, term.Bytes(int64(file.Len())), c.OS, c.Arch, contents(&m))
 	return nil
@@ -179,8 +182,25 @@ func (c *buildCmd) code(std *command.Streams, m *ir.Module) ([]*exec.Program, er
 	return list, nil
 }
 
-// makeExecutable lets a file be executed that replaced one which could not.
-func makeExecutable(path string) error {
+// writeRuntime writes the program that models are attached to.
+func (c *buildCmd) writeRuntime(std *command.Streams) error {
+	b, err := buildStub(c.OS, c.Arch)
+	if err != nil {
+		return err
+	}
+	out := filepath.Join(filepath.Dir(c.Out), stubName(c.OS, c.Arch))
+	if err := writeExecutable(out, b); err != nil {
+		return err
+	}
+	fmt.Fprintf(std.Out, "%s: %s\n", out, term.Bytes(int64(len(b))))
+	return nil
+}
+
+// writeExecutable writes a file that can be executed, whole or not at all, also where it replaces one that could not.
+func writeExecutable(path string, content []byte) error {
+	if err := atomicfile.WriteBytes(path, 0o777, content); err != nil {
+		return fmt.Errorf("cannot write %s: %w", path, err)
+	}
 	info, err := os.Stat(path)
 	if err != nil || info.Mode()&0o111 != 0 {
 		return err

@@ -2,7 +2,6 @@
 package model
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -157,15 +156,12 @@ func Self(args []string) func(std command.Streams) int {
 	return func(std command.Streams) int { return run(args, std, file, err) }
 }
 
-// Run runs the model that is attached to this executable.
+// Run runs the model that is attached to this executable, which was built from that source.
 func Run(args []string, std command.Streams, source string) int {
 	if do := Self(args); do != nil {
 		return do(std)
 	}
-	fmt.Fprintf(std.Err, "%s: %s\nIt was taken off (`strip` does that; there is nothing left to strip in such a file), or never attached: `nnc build FILE.nn` makes the file anew.\n", callName(args), payload.ErrNone)
-	if len(args) == 2 && args[1] == "--source" { // for those who make releases
-		fmt.Fprintln(std.Out, source)
-	}
+	fmt.Fprintf(std.Err, "%s: %s\nIt was taken off (`strip` does that; there is nothing left to strip in such a file), or never attached: `nnc build FILE.nn` makes the file anew.\n(%s)\n", callName(args), payload.ErrNone, source)
 	return command.ExitWrong
 }
 
@@ -175,9 +171,6 @@ func callName(args []string) string {
 	}
 	return filepath.Base(args[0])
 }
-
-// Fits reports whether an executable was built from that source.
-func Fits(executable []byte, source string) bool { return bytes.Contains(executable, []byte(source)) }
 
 // run carries out a command line.
 func run(args []string, std command.Streams, file *payload.File, err error) int {
