@@ -36,6 +36,8 @@ type elaborator struct {
 	reset    *function // starts streams and metrics anew; nil if there are none
 	metricAt map[syntax.Node]*instance
 
+	frozen      map[*instance]bool           // instances that the train at hand leaves as they are, see Note [Frozen instances]
+	updated     map[*ir.Cell]bool            // parameters that it updates, where there are frozen instances
 	wantsSpread bool                         // a train asks for gradients of examples with respect to parameters
 	rows        int                          // of a stream: the largest planned batch of the program's trains
 	streams     map[*ir.Cell]func(*function) // give a stream its first values in a function
@@ -80,6 +82,7 @@ type frame struct {
 	round    string  // rounds of enclosing repeats, part of the place of an instance
 	expect   *expect // the type that the context gives an expression, if any
 
+	frozen  bool // in a layer that is not trained, see Note [Frozen instances]
 	sharing bool // parameters are shared, whatever the function says
 
 	formula *formula // the entry of data by formula that is being computed; nil elsewhere

@@ -36,7 +36,7 @@ func (f *frame) spreadOf(v *ir.Value) *ir.Value {
 func (f *frame) applyInPlace(site *callSite, m *modelValue) value {
 	name := m.decl.Name.Name
 	s := newScope(m.scope)
-	if f.elaborator.modelFunction(m, f.training) == nil || !f.bind(site, name, m.decl.Params, s, false) {
+	if f.elaborator.modelFunction(m, false) == nil || !f.bind(site, name, m.decl.Params, s, false) {
 		return poison{}
 	}
 	key, keyed := f.callKey(m.inst, m.decl.Params, s)
@@ -46,7 +46,8 @@ func (f *frame) applyInPlace(site *callSite, m *modelValue) value {
 		}
 	}
 	inner := f.with(s)
-	inner.inst, inner.round = m.inst, ""
+	inner.enterInstance(m.inst)
+	inner.round = ""
 	if m.decl.Result != nil {
 		inner.expect = inner.maybeType(m.decl.Result)
 	}

@@ -102,7 +102,7 @@ func (f *frame) name(n *syntax.Name) value {
 		case "inf":
 			return inexact(math.Inf(1))
 		case "training":
-			return boolean(f.training)
+			return boolean(f.inTraining())
 		}
 		return f.unknownName(n.Span(), n.Name)
 	}

@@ -348,7 +348,7 @@ func (f *frame) reduction(n *syntax.Reduce) value {
 			if f.inst != nil && f.inst.role == predicts && f.spread != nil {
 				return f.refuseNeighbours(b.Span())
 			}
-			if f.inst != nil && f.inst.role == predicts && !f.training {
+			if f.inst != nil && f.inst.role == predicts && !f.inTraining() {
 				d := f.errorf(b.Span(), diag.MisplacedBatch, "a prediction must not depend on its neighbours: `batch` may be reduced only while training")
 				d.Fix = "write if training { … } else { … } around it"
 				return poison{}

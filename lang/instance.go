@@ -445,7 +445,7 @@ func (f *frame) applyInstance(site *callSite, i *instance) value {
 		}
 	}
 	inner := f.with(s)
-	inner.inst = i
+	inner.enterInstance(i)
 	inner.round = ""
 	inner.indexing = f.indexing
 	var want *expect
@@ -479,7 +479,7 @@ func (f *frame) applyInstance(site *callSite, i *instance) value {
 // callKey identifies a call by instance, mode and arguments; it fails for arguments that are not stored.
 func (f *frame) callKey(i *instance, params []*syntax.Param, s *scope) (string, bool) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d %v", i.id, f.training)
+	fmt.Fprintf(&b, "%d %v", i.id, f.inTraining())
 	for _, p := range params {
 		switch v := s.names[p.Name.Name].value.(type) {
 		case *array:

@@ -56,6 +56,8 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 	}
 	mf := &modelFunction{building: true, lengths: map[string][2]int{}}
 	m.functions[k] = mf
+	defer func(frozen map[*instance]bool) { e.frozen = frozen }(e.frozen)
+	e.frozen = nil // the function serves all trains
 	fn := e.withBatch(e.newFunction(name), ir.Symbol("B"))
 	fn.training = training
 	if !training {
@@ -191,7 +193,7 @@ func (f *frame) applyModel(site *callSite, m *modelValue) value {
 			}
 		}
 	}
-	if f.spread != nil {
+	if f.batch != nil && !f.indexing && (f.spread != nil || f.mixes(m)) {
 		return f.applyInPlace(site, m)
 	}
 	what := m.decl.Name.Name
@@ -199,7 +201,7 @@ func (f *frame) applyModel(site *callSite, m *modelValue) value {
 		f.errorf(site.at, diag.NoExamples, "the model %s is applied to examples, and there are none here", what).Fix = "call it in a train, a test or another model"
 		return poison{}
 	}
-	mf := f.elaborator.modelFunction(m, f.training)
+	mf := f.elaborator.modelFunction(m, !f.allFrozen(m))
 	if mf == nil {
 		return poison{}
 	}

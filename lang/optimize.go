@@ -59,6 +59,7 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, own, loss *array) {
 	weights := make([]*ir.Value, len(updates))
 	for i, u := range updates {
 		weights[i] = f.local(f.mustStored(shared.readCell(u.cell)))
+		t.updated[u.cell] = true
 	}
 	var grads []*ir.Value
 	if call, ok := clipsExamples(m); ok {
@@ -174,21 +175,8 @@ func (f *frame) cellOf(v value) *ir.Cell {
 func (e *elaborator) readCells(m *modelValue) []*ir.Cell {
 	e.elaborateModel(m)
 	read := map[*ir.Cell]bool{}
-	var visit func(*ir.Func)
-	visit = func(f *ir.Func) {
-		for _, in := range f.Body {
-			switch in.Op {
-			case ir.OpRead:
-				read[in.Cell] = true
-			case ir.OpCall:
-				visit(in.Call)
-			case ir.OpScan:
-				visit(in.Scan.Body)
-			}
-		}
-	}
 	if mf := m.functions[0]; mf != nil && mf.f != nil {
-		visit(mf.f)
+		readBy(mf.f, read)
 	}
 	var cells []*ir.Cell
 	for _, c := range e.module.Cells {

@@ -22,7 +22,7 @@ func (e *elaborator) test(decl *syntax.Test, number int) {
 	inst.recipe = &recipe{layer: &layerValue{decl: &syntax.Layer{Name: &syntax.Ident{Name: "test"}}}}
 	f := &frame{elaborator: e, function: fn, scope: newScope(e.globals), inst: inst}
 	p := &plan.Test{Name: decl.Name.Value, Func: fn.b.Func.Name, Loc: f.locate(decl.Span())}
-	t := &trainer{elaborator: e, slots: map[syntax.Expr]string{}, label: fn.b.Func.Name, batch: 1}
+	t := &trainer{elaborator: e, slots: map[syntax.Expr]string{}, label: fn.b.Func.Name, batch: 1, updated: map[*ir.Cell]bool{}}
 	errors := len(e.diags.All)
 	expects := false
 	for _, s := range decl.Body.Stmts {

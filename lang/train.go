@@ -29,15 +29,16 @@ type trainer struct {
 	every map[syntax.Expr]int    // the period of each `every`, as its number in the plan
 	due   int                    // which of them the function being built has
 
-	batch  int  // examples of a full batch
-	spread bool // examples have copies of the parameters of their own
-	set    *settings
-	inst   *instance // holds the train's streams
+	updated map[*ir.Cell]bool // parameters
+	batch   int               // examples of a full batch
+	spread  bool              // examples have copies of the parameters of their own
+	set     *settings
+	inst    *instance // holds the train's streams
 }
 
 // train elaborates a train declaration.
 func (e *elaborator) train(decl *syntax.Train) {
-	t := &trainer{elaborator: e, decl: decl, slots: map[syntax.Expr]string{}, every: map[syntax.Expr]int{}}
+	t := &trainer{elaborator: e, decl: decl, updated: map[*ir.Cell]bool{}, slots: map[syntax.Expr]string{}, every: map[syntax.Expr]int{}}
 	name := "train"
 	if decl.Label != nil {
 		t.label = decl.Label.Name
@@ -67,21 +68,27 @@ func (e *elaborator) train(decl *syntax.Train) {
 		_, clips := clipsExamples(&syntax.Minimize{Clip: g.node})
 		t.spread = t.spread || clips
 	}
-	var functions []*ir.Func
-	for due := range 1 << len(p.Every) {
-		t.due = due
-		step, ok := t.function(p.StepVariant(due), true, p)
+	functions, ok := t.steps(p)
+	if !ok {
+		return
+	}
+	if frozen := t.findFrozen(functions); len(frozen) > 0 {
+		e.frozen, e.updated = frozen, t.updated
+		functions, ok = t.steps(p)
+		e.frozen, e.updated = nil, nil
 		if !ok {
 			return
 		}
+	}
+	for _, step := range functions {
 		step.Finite = true
-		functions = append(functions, step)
+		e.module.AddFunc(step)
 	}
 	eval, ok := t.function(p.Eval, false, p)
 	if !ok {
 		return
 	}
-	functions = append(functions, eval)
+	functions = append(functions, e.module.AddFunc(eval))
 	for _, m := range e.models {
 		if slices.ContainsFunc(functions, m.usedBy) {
 			p.Models = append(p.Models, &plan.Model{Name: m.decl.Name.Name}) // completed by predictor
@@ -103,6 +110,20 @@ func (e *elaborator) train(decl *syntax.Train) {
 	t.watch(f, p)
 	t.load(f, p)
 	e.plan.Trains = append(e.plan.Trains, p)
+}
+
+// steps elaborates the functions for a step, one for each set of updates that are due.
+func (t *trainer) steps(p *plan.Train) ([]*ir.Func, bool) {
+	var steps []*ir.Func
+	for due := range 1 << len(p.Every) {
+		t.due = due
+		step, ok := t.function(p.StepVariant(due), true, p)
+		if !ok {
+			return nil, false
+		}
+		steps = append(steps, step)
+	}
+	return steps, true
 }
 
 // usedBy reports whether a function calls a model.
@@ -349,7 +370,7 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 			p.OnlyEval = append(p.OnlyEval, m.name)
 		}
 	}
-	return t.module.AddFunc(fn.b.Func), true
+	return fn.b.Func, true
 }
 
 // bindBatch gives a function that reads no field of its data one, which tells how many examples there are.
