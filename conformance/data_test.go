@@ -59,7 +59,8 @@ func compileWithData(t *testing.T, text string, files map[string]string) (*sourc
 	}
 	s := &sourceProgram{}
 	file := filepath.Join(dir, "program.nn")
-	p, list := lang.Compile(diag.NewFile(file, text), lang.Options{Schema: func(d *plan.Data) error {
+	read := func(path string) (*diag.File, error) { return source(t, path), nil }
+	p, list := lang.Compile(diag.NewFile(file, text), lang.Options{Read: read, Schema: func(d *plan.Data) error {
 		fields := d.Fields
 		d.Fields = nil
 		ds, err := train.OpenData(&plan.Program{File: file}, d)
