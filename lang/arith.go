@@ -259,7 +259,7 @@ func foldPower(a, b number) value {
 // power is x ^ y for run-time x or y. Small whole exponents are products.
 func (f *frame) power(n, nx, ny syntax.Node, x, y value) value {
 	if e, ok := y.(number); ok {
-		if base, ok := f.asArray(nx, x, tensor.F32); ok {
+		if base, ok := f.asArray(nx, x, tensor.F32); ok && base.dtype != tensor.Bool {
 			switch k, whole := e.asInt(); {
 			case whole && k == 1:
 				return base
