@@ -100,12 +100,13 @@ type named struct {
 	value *tensor.Tensor
 }
 
-// openData makes a Schema that opens the data of the program in file, as `nnc run` does, and keeps it by name.
+// openData makes a Schema that opens the data of the program in file, as `nnc run` does when it is allowed the folders beside the program's, and
+// keeps it by name.
 func openData(file string, open map[string]*data.Dataset) func(*plan.Data) error {
 	return func(d *plan.Data) error {
 		compiled := d.Fields
 		d.Fields = nil // what the program cannot know is not compared
-		ds, err := train.OpenData(&plan.Program{File: file}, d)
+		ds, err := train.OpenData(&plan.Program{File: file, Allow: []string{filepath.Dir(filepath.Dir(file))}}, d)
 		if err != nil {
 			d.Fields = compiled
 			return err
