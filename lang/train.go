@@ -172,7 +172,8 @@ func (t *trainer) findData(f *frame, p *plan.Train) bool {
 		t.data = append(t.data, d)
 	}
 	if len(t.data) > 1 {
-		f.unsupported(t.decl.On[1], "training on several data at once")
+		f.errorf(t.decl.On[1].Span(), diag.NotSupported, "this version of nnc does not have training on several data at once yet").Fix =
+			"bring the examples together in one source, or train on one after the other: train first on " + t.decl.On[0].Name + " { … }, train second on " + t.decl.On[1].Name + " { … }"
 		return false
 	}
 	if len(t.data) == 1 {
