@@ -492,6 +492,9 @@ func (f *frame) bind(site *callSite, what string, params []*syntax.Param, s *sco
 			if position >= len(params) {
 				d := f.errorf(a.node.Span(), diag.TooManyArguments, "%s takes %s, and this is one more", what, count(len(params), "argument"))
 				f.relateParams(d, params)
+				if config && len(params) == 0 {
+					d.Fix = "brackets that describe it come first, even if they are empty: x |> " + what + "(), or " + what + "()(x)"
+				}
 				return false
 			}
 			k = position
@@ -508,7 +511,7 @@ func (f *frame) bind(site *callSite, what string, params []*syntax.Param, s *sco
 					names[i] = p.Name.Name
 				}
 				d := f.errorf(a.name.Span(), diag.UnknownArgument, "%s has no argument `%s`", what, a.name.Name)
-				if near := diag.DidYouMean(a.name.Name, names); near != "" {
+				if near := suggestion(a.name.Name, names); near != "" {
 					d.Fix = "did you mean `" + near + "`?"
 				} else if len(names) > 0 {
 					d.Fix = "it has " + joinNames(names)
@@ -597,8 +600,16 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 	wrong := func(needs string) (value, bool) {
 		d := f.errorf(a.node.Span(), diag.TypeMismatch, "`%s` of %s must be %s, not %s", p.Name.Name, what, needs, describe(v))
 		f.relate(d, p.Span(), "it is declared here")
-		if arr, ok := v.(*array); ok {
-			f.explain(d, a.node, arr)
+		switch v := v.(type) {
+		case *array:
+			f.explain(d, a.node, v)
+			if v.dtype == tensor.I32 && p.Type.Name.Name == "f32" && d.Fix == "" {
+				d.Fix = "write f32(…) around it"
+			}
+		case text:
+			if p.Type.Name.Name == "fn" || p.Type.Name.Name == "layer" {
+				d.Fix = "write a name without quotes: " + string(v)
+			}
 		}
 		return poison{}, false
 	}

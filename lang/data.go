@@ -134,7 +134,7 @@ func (s *settings) add(name *syntax.Ident, v syntax.Expr) {
 	if !slices.Contains(s.known, name.Name) {
 		s.wrong = true
 		d := s.f.errorf(name.Span(), diag.UnknownSetting, "%s has no setting `%s`", s.what, name.Name)
-		if near := diag.DidYouMean(name.Name, s.known); near != "" {
+		if near := suggestion(name.Name, s.known); near != "" {
 			d.Fix = "did you mean `" + near + "`?"
 		} else {
 			d.Fix = "it has " + joinNames(s.known)

@@ -36,7 +36,10 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, own, loss *array) {
 		o, ok := v.(*optimizerRecipe)
 		if !ok {
 			if !isPoison(v) {
-				f.errorf(g.Using.Span(), diag.TypeMismatch, "an optimizer such as adam() is needed here, not %s", describe(v))
+				d := f.errorf(g.Using.Span(), diag.TypeMismatch, "an optimizer such as adam() is needed here, not %s", describe(v))
+				if name, ok := v.(text); ok {
+					d.Fix = "write it without quotes, and with its arguments: " + string(name) + "()"
+				}
 			}
 			return
 		}

@@ -205,7 +205,7 @@ func (n *names) unknown(at diag.Span, name string) {
 	}
 	d := n.wrong(at, diag.UnknownName, "there is no `"+name+"` here")
 	candidates := slices.Concat(n.scope.list(), n.words, n.std.visible(), []string{"inf", "training", "true", "false"})
-	if near := n.suggestion(name, candidates); near != "" {
+	if near := suggestion(name, candidates); near != "" {
 		d.Fix = "did you mean `" + near + "`?"
 	}
 }
@@ -213,7 +213,7 @@ func (n *names) unknown(at diag.Span, name string) {
 // unknownOf reports a name where only one kind of thing can stand, of which the file and the library have these.
 func (n *names) unknownOf(code diag.Code, at diag.Span, name, what string, have []string) {
 	d := n.wrong(at, code, "there is no "+what+" `"+name+"`")
-	if near := n.suggestion(name, have); near != "" {
+	if near := suggestion(name, have); near != "" {
 		d.Fix = "did you mean `" + near + "`?"
 	} else if len(have) > 0 && len(have) <= 8 {
 		d.Fix = "there is " + joinNames(have)
@@ -263,10 +263,12 @@ var otherNames = map[string]string{
 	"mean_squared_error": "mse", "MSELoss": "mse", "BCELoss": "binary_crossentropy", "CrossEntropyLoss": "crossentropy",
 	"categorical_crossentropy": "crossentropy", "sparse_categorical_crossentropy": "crossentropy",
 	"None": "", "reduce_sum": "sum", "reduce_mean": "mean", "matmul": "", "SGD": "sgd", "Adam": "adam", "ReLU": "relu",
+	"batch_size": "batch", "learning_rate": "lr", "weight_decay": "decay", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps", "p": "rate",
+	"steps_per_epoch": "steps", "num_epochs": "epochs", "criterion": "loss", "kernel_size": "size", "pool_size": "size",
 }
 
 // suggestion is the name among these that was probably meant.
-func (n *names) suggestion(name string, have []string) string {
+func suggestion(name string, have []string) string {
 	if s := otherNames[name]; s != "" && slices.Contains(have, s) {
 		return s
 	}
