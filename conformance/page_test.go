@@ -78,27 +78,27 @@ var articleRows = []articleRow{
 	},
 	{
 		says:      "GAN, GPT, CNN, RNN; supervised, unsupervised and reinforcement learning",
-		tests:     "conformance: TestExamples, TestExamplesPage, TestPrograms",
+		tests:     "conformance: TestNetworks, TestJobs, TestExamples, TestExamplesPage, TestPrograms",
 		tolerance: "backends and passes among each other: 2e-5 in single, 1e-9 in double precision",
 		open:      "examples of a GAN and a GPT that have reached their targets",
 	},
 	{
 		says:      "Applications: image recognition, translation, sentiment, chat, driving, recommendation, medicine",
-		tests:     "conformance: TestCatDogCommand, TestDigitsCommand",
+		tests:     "conformance: TestCatDogCommand, TestDigitsCommand, TestJobs",
 		tolerance: "an accuracy that is reached",
 		open:      "translation, sentiment, chat, driving",
 	},
 	{
 		says:      "Limits: compute, data quality, interpretability, privacy",
-		tests:     "cmd/nnc: TestScripts; runtime/data: TestTextLargerThanMemory",
+		tests:     "cmd/nnc: TestScripts; conformance: TestJobs; runtime/data: TestTextLargerThanMemory",
 		tolerance: "the whole report on the data",
-		open:      "`nnc explain`; private training with its ε",
+		open:      "`nnc explain`; the ε of private training",
 	},
 	{
 		says:      "Keras and PyTorch",
-		tests:     "conformance: TestLibrary, TestLibraryWithoutPasses, TestKerasFiles, TestKerasLayers; runtime/weights: TestInteroperability",
+		tests:     "conformance: TestLibrary, TestLibraryWithoutPasses, TestNetworks, TestKerasFiles, TestKerasLayers, TestImport, TestTorch; runtime/weights: TestInteroperability",
 		tolerance: "of each case",
-		open:      "models of PyTorch and ONNX",
+		open:      "ONNX",
 	},
 }
 
