@@ -59,6 +59,14 @@ type Part struct {
 	Bytes    float64 // of its operands and its result
 }
 
+// RangeError says that an index that is data, such as the number of a class or a word, was outside its tensor.
+type RangeError struct{ Index, Limit int }
+
+// Error names the index and what it may be.
+func (e *RangeError) Error() string {
+	return fmt.Sprintf("index %d is outside [0, %d)", e.Index, e.Limit)
+}
+
 // NonFiniteError says that a call met an infinite value or one that is not a number, and where it arose.
 type NonFiniteError struct {
 	What string // what was found not to be finite: "loss", or the name of a cell

@@ -6,6 +6,7 @@ import (
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
 )
 
 // jobPoints is how many points one job of a nest has, more or less.
@@ -46,10 +47,10 @@ type part struct{ p0, p1, r0, r1, v0, v1 int }
 type failure struct {
 	sync.Mutex
 	job int
-	err *rangeError
+	err *runtime.RangeError
 }
 
-func (f *failure) note(job int, err *rangeError) {
+func (f *failure) note(job int, err *runtime.RangeError) {
 	f.Lock()
 	defer f.Unlock()
 	if f.err == nil || job < f.job {

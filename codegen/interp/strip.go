@@ -1,9 +1,8 @@
 package interp
 
 import (
-	"fmt"
-
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
 )
 
 // stripLen is the number of points that a nest's body is computed for at once: long enough to hide the cost of going from one
@@ -193,19 +192,12 @@ type worker[F float] struct {
 	point   []int
 	acc     accumulator[F]
 	pack    packing[F]
-	bad     *rangeError
-}
-
-// rangeError says that a data index was outside its tensor.
-type rangeError struct{ index, limit int }
-
-func (e *rangeError) Error() string {
-	return fmt.Sprintf("index %d is outside [0, %d)", e.index, e.limit)
+	bad     *runtime.RangeError
 }
 
 func (w *worker[F]) outside(index, limit int) {
 	if w.bad == nil {
-		w.bad = &rangeError{index, limit}
+		w.bad = &runtime.RangeError{Index: index, Limit: limit}
 	}
 }
 

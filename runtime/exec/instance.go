@@ -660,7 +660,7 @@ func (f *frame) run(r *run) error {
 		f.team.do(r.chunks, f)
 	}
 	if f.bad.found {
-		return fmt.Errorf("%s%s: index %d is outside [0, %d)", position(l.Loc), l.What, f.bad.index, f.bad.limit)
+		return fmt.Errorf("%s%s: %w", position(l.Loc), l.What, &runtime.RangeError{Index: int(f.bad.index), Limit: int(f.bad.limit)})
 	}
 	return nil
 }

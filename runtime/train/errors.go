@@ -61,6 +61,10 @@ func (e *StepError) Unwrap() error { return e.Err }
 
 // hint says what is the likely cause of a failed step that read batch b, which is nil for a train without data.
 func hint(err error, b *data.Batch, src data.Source, firstStep bool) string {
+	if outside := new(runtime.RangeError); errors.As(err, &outside) {
+		return "the number of a class or a word chose an element that is not there: a last layer needs as many units as there are classes " +
+			"(`nnc data` counts them), an Embedding as many rows as there are words; numbers begin at 0"
+	}
 	var bad *runtime.NonFiniteError
 	if !errors.As(err, &bad) {
 		return ""

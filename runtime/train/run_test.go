@@ -224,6 +224,14 @@ func TestHintOfTheFirstStep(t *testing.T) {
 	}
 }
 
+// A label that is beyond the model's outputs stops the run with the step, the index and what to mend.
+func TestHintOfAnIndexOutside(t *testing.T) {
+	err := fmt.Errorf("m.nn:7:9: in train: read: %w", &runtime.RangeError{Index: 2, Limit: 2})
+	if text := hint(err, nil, nil, true); !strings.Contains(text, "as many units as there are classes") {
+		t.Errorf("hint %q", text)
+	}
+}
+
 func TestNonFiniteExample(t *testing.T) {
 	r := newRun(t)
 	x, y := tensor.New(tensor.F32, 3, features), tensor.New(tensor.F32, 3)
