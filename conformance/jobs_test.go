@@ -74,6 +74,9 @@ func TestJobs(t *testing.T) {
 	}
 }
 
+// shared is the folder of the data that jobs share with the examples.
+var shared = []string{"../examples"}
+
 // compileJob compiles a program of testdata/programs with its own data.
 func compileJob(t *testing.T, file string, hasData bool, b codegen.Backend) *compiled {
 	t.Helper()
@@ -89,7 +92,7 @@ func compileJob(t *testing.T, file string, hasData bool, b codegen.Backend) *com
 			}
 			fields := d.Fields
 			d.Fields = nil
-			ds, err := train.OpenData(&plan.Program{File: file}, d)
+			ds, err := train.OpenData(&plan.Program{File: file, Allow: shared}, d)
 			d.Fields = fields
 			if err == nil {
 				d.Fields = train.FieldsOf(ds)
@@ -101,6 +104,7 @@ func compileJob(t *testing.T, file string, hasData bool, b codegen.Backend) *com
 	if list.HasErrors() {
 		t.Fatalf("it does not compile:\n%s", rendered(t, list))
 	}
+	p.Allow = shared
 	if err := passes.Run(p.Module, passes.Options{}); err != nil {
 		t.Fatal(err)
 	}

@@ -113,10 +113,10 @@ func @g(%x: f32[B, 100], %w: f32[50, 100]) -> (f32[B, 50]) {
 	}
 }
 
-// TestInnerLoopsKeepSumsInRegisters reads the assembly of kernels: LLVM comments on each vector that does not stay in its register.
+// TestInnerLoopsKeepSumsInRegisters reads the assembly of kernels for x86-64: LLVM comments on each vector that does not stay in its register.
 func TestInnerLoopsKeepSumsInRegisters(t *testing.T) {
 	tools := needLLVM(t)
-	for _, level := range levels {
+	for _, level := range levelsOf("amd64") {
 		m := nestModule(t, contractions)
 		low := newLowering(m, level, codegen.Strict)
 		for _, k := range []int{0, 2, 10, 11, 14, 16} {

@@ -1,6 +1,7 @@
 package native
 
 import (
+	goruntime "runtime"
 	"strings"
 	"testing"
 
@@ -39,7 +40,7 @@ func TestConvolutionsWithWhatFollows(t *testing.T) {
 	m := parse(t, convolutionsWithMore)
 	_, reference := compileBoth(t, m)
 	want := map[string]int{"elementwise": 2, "pooled": 2, "placed": 2, "kept": 4}
-	for _, level := range levels {
+	for _, level := range levelsOf(goruntime.GOARCH) {
 		low := newLowering(m, level, codegen.Fast)
 		one, two := compileAt(t, m, level)
 		for _, f := range m.Funcs {
