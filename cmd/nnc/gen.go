@@ -174,7 +174,7 @@ func (c *genCmd) compare(want map[string][]byte) error {
 	if len(stale) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%s is not what %s makes: %s; write it anew with `nnc gen -o %s %s`", c.Output, c.File, strings.Join(stale, ", "), c.Output, c.File)
+	return fmt.Errorf("%s is not what %s makes: %s; write it anew with the same command without --check", c.Output, c.File, strings.Join(stale, ", "))
 }
 
 // write writes the files, and removes those that an earlier version of the program needed.

@@ -153,6 +153,10 @@ func Program(m *ir.Module, cpu string) (*exec.Program, error) {
 // kernelsPerObject is how many kernels share a run of the code generator: its start costs as much as one kernel.
 const kernelsPerObject = 24
 
+// sharedObjects is how many runs share few kernels, so that processors share the work. It is the same on all machines, which make the same
+// bytes of the same program.
+const sharedObjects = 4
+
 // compileModule lowers and compiles all functions of m.
 func compileModule(m *ir.Module, level Level, math codegen.Math, tools *Toolchain, cached cache) (*exec.Program, error) {
 	p, low, err := lower(m, level, math)
@@ -189,7 +193,7 @@ func (l *lowering) link(p *exec.Program, tools *Toolchain, cached cache) error {
 		return nil
 	}
 	workers := goruntime.GOMAXPROCS(0)
-	objects := max((len(l.kernels)+kernelsPerObject-1)/kernelsPerObject, min(workers, (len(l.kernels)+3)/4))
+	objects := max((len(l.kernels)+kernelsPerObject-1)/kernelsPerObject, min(sharedObjects, (len(l.kernels)+3)/4))
 	images := make([]*image.Image, objects)
 	errs := make([]error, objects)
 	slots := make(chan struct{}, workers)

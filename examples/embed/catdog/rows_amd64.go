@@ -8,39 +8,39 @@ import "unsafe"
 const (
 	needsAVX512  = false
 	spaces       = 13
-	maxWords     = 12
+	maxWords     = 13
 	maxDepth     = 1
-	scratchBytes = 0
-	constsAt     = 19776
+	scratchBytes = 270848
+	constsAt     = 39424
 	batchSize    = 16
-	arenaOne     = 144000
-	arenaBatch   = 2304000
+	arenaOne     = 1190912
+	arenaBatch   = 1359872
 )
 
 var rowsOne = []row{
-	{kind: rowKernel, results: []ref{{0, 115200, 12288}}, args: []ref{{2, 0, 12288}}, sizes: []uint64{3072, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "../catdog/catdog.nn:13:23: div"},
-	{kind: rowKernel, results: []ref{{0, 0, 115200}}, args: []ref{{0, 115200, 12288}, {3, 0, 3456}}, entry: 8256, sizes: []uint64{1, 1}, points: 1800, perChunk: 164, splits: 3, perRound: 3, rounds: 1, what: "../catdog/catdog.nn:20:8: in conv2d: sum"},
-	{kind: rowKernel, results: []ref{{0, 115200, 28800}}, args: []ref{{0, 0, 115200}, {4, 0, 128}}, entry: 10400, sizes: []uint64{1, 3}, points: 90, perChunk: 90, splits: 2, perRound: 2, rounds: 1, what: "../catdog/catdog.nn:20:31: in max_pool2d: max"},
-	{kind: rowKernel, results: []ref{{0, 0, 43264}}, args: []ref{{0, 115200, 28800}, {5, 0, 73728}}, entry: 12992, sizes: []uint64{1, 1}, points: 676, perChunk: 15, splits: 3, perRound: 3, rounds: 1, what: "../catdog/catdog.nn:21:8: in conv2d_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 43264, 9216}}, args: []ref{{0, 0, 43264}, {6, 0, 256}}, entry: 1360, sizes: []uint64{1, 1}, points: 144, perChunk: 144, splits: 2, perRound: 2, rounds: 1, what: "../catdog/catdog.nn:21:31: in max_pool2d_1: max"},
-	{kind: rowKernel, results: []ref{{0, 0, 8192}}, args: []ref{{0, 43264, 9216}, {7, 0, 294912}}, entry: 15056, sizes: []uint64{1, 1}, points: 128, perChunk: 8, splits: 3, perRound: 3, rounds: 1, what: "../catdog/catdog.nn:22:8: in conv2d_2: sum"},
-	{kind: rowKernel, results: []ref{{0, 8192, 2048}}, args: []ref{{0, 0, 8192}, {8, 0, 512}}, entry: 4096, sizes: []uint64{1, 2}, points: 32, perChunk: 32, splits: 2, perRound: 2, rounds: 1, what: "../catdog/catdog.nn:22:32: in max_pool2d_2: max"},
-	{kind: rowKernel, results: []ref{{0, 0, 2048}}, args: []ref{{0, 8192, 2048}, {9, 0, 1048576}}, entry: 17152, sizes: []uint64{1, 1}, points: 32, perChunk: 8, splits: 512, perRound: 512, rounds: 1, what: "../catdog/catdog.nn:24:8: in dense: sum"},
-	{kind: rowKernel, results: []ref{{0, 2048, 4}}, args: []ref{{11, 0, 2048}, {0, 0, 2048}, {10, 0, 2048}}, entry: 6704, sizes: []uint64{1, 1}, points: 1, perChunk: 1, splits: 512, perRound: 512, rounds: 1, what: "../catdog/catdog.nn:25:8: in dense_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 4}}, args: []ref{{0, 2048, 4}, {12, 0, 4}}, entry: 18656, sizes: []uint64{1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "../catdog/catdog.nn:25:8: in dense_1: sigmoid"},
+	{kind: rowKernel, results: []ref{{0, 13824, 12288}}, args: []ref{{2, 0, 12288}}, sizes: []uint64{3072, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:13:23: div"},
+	{kind: rowKernel, results: []ref{{0, 0, 13824}}, args: []ref{{3, 0, 3456}}, entry: 12928, sizes: []uint64{1, 2, 1}, points: 3, perChunk: 3, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:20:8: in conv2d: sum"},
+	{kind: rowKernel, results: []ref{{0, 294912, 28800}}, args: []ref{{0, 13824, 12288}, {0, 0, 13824}, {4, 0, 128}}, entry: 27392, sizes: []uint64{1, 2, 1}, points: 2, perChunk: 2, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:20:8: in conv2d: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 294912}}, args: []ref{{5, 0, 73728}}, entry: 176, sizes: []uint64{1, 1, 1}, points: 32, perChunk: 32, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 1179648, 9216}}, args: []ref{{0, 294912, 28800}, {0, 0, 294912}, {6, 0, 256}}, entry: 15600, sizes: []uint64{1, 1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 1179648}}, args: []ref{{7, 0, 294912}}, entry: 35776, sizes: []uint64{1, 1, 1}, points: 64, perChunk: 64, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
+	{kind: rowKernel, results: []ref{{0, 1188864, 2048}}, args: []ref{{0, 1179648, 9216}, {0, 0, 1179648}, {8, 0, 512}}, entry: 2848, sizes: []uint64{1, 1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 2048}}, args: []ref{{0, 1188864, 2048}, {9, 0, 1048576}}, entry: 24560, sizes: []uint64{1, 1}, points: 32, perChunk: 8, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:24:8: in dense: sum"},
+	{kind: rowKernel, results: []ref{{0, 2048, 4}}, args: []ref{{11, 0, 2048}, {0, 0, 2048}, {10, 0, 2048}}, entry: 11424, sizes: []uint64{1, 1}, points: 1, perChunk: 1, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 4}}, args: []ref{{0, 2048, 4}, {12, 0, 4}}, entry: 26304, sizes: []uint64{1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sigmoid"},
 }
 
 var rowsBatch = []row{
-	{kind: rowKernel, results: []ref{{0, 1843200, 196608}}, args: []ref{{2, 0, 196608}}, sizes: []uint64{49152, 12}, points: 12, perChunk: 12, splits: 1, perRound: 1, rounds: 1, what: "../catdog/catdog.nn:13:23: div"},
-	{kind: rowKernel, results: []ref{{0, 0, 1843200}}, args: []ref{{0, 1843200, 196608}, {3, 0, 3456}}, entry: 8256, sizes: []uint64{16, 4}, points: 7200, perChunk: 39, splits: 3, perRound: 3, rounds: 1, what: "../catdog/catdog.nn:20:8: in conv2d: sum"},
-	{kind: rowKernel, results: []ref{{0, 1843200, 460800}}, args: []ref{{0, 0, 1843200}, {4, 0, 128}}, entry: 10400, sizes: []uint64{16, 48}, points: 1440, perChunk: 206, splits: 2, perRound: 2, rounds: 1, what: "../catdog/catdog.nn:20:31: in max_pool2d: max"},
-	{kind: rowKernel, results: []ref{{0, 0, 692224}}, args: []ref{{0, 1843200, 460800}, {5, 0, 73728}}, entry: 12992, sizes: []uint64{16, 4}, points: 2704, perChunk: 11, splits: 3, perRound: 3, rounds: 1, what: "../catdog/catdog.nn:21:8: in conv2d_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 692224, 147456}}, args: []ref{{0, 0, 692224}, {6, 0, 256}}, entry: 1360, sizes: []uint64{16, 4}, points: 576, perChunk: 288, splits: 2, perRound: 2, rounds: 1, what: "../catdog/catdog.nn:21:31: in max_pool2d_1: max"},
-	{kind: rowKernel, results: []ref{{0, 0, 131072}}, args: []ref{{0, 692224, 147456}, {7, 0, 294912}}, entry: 15056, sizes: []uint64{16, 4}, points: 512, perChunk: 2, splits: 3, perRound: 3, rounds: 1, what: "../catdog/catdog.nn:22:8: in conv2d_2: sum"},
-	{kind: rowKernel, results: []ref{{0, 131072, 32768}}, args: []ref{{0, 0, 131072}, {8, 0, 512}}, entry: 4096, sizes: []uint64{16, 7}, points: 112, perChunk: 112, splits: 2, perRound: 2, rounds: 1, what: "../catdog/catdog.nn:22:32: in max_pool2d_2: max"},
-	{kind: rowKernel, results: []ref{{0, 0, 32768}}, args: []ref{{0, 131072, 32768}, {9, 0, 1048576}}, entry: 17152, sizes: []uint64{16, 4}, points: 128, perChunk: 2, splits: 512, perRound: 512, rounds: 1, what: "../catdog/catdog.nn:24:8: in dense: sum"},
-	{kind: rowKernel, results: []ref{{0, 32768, 64}}, args: []ref{{11, 0, 2048}, {0, 0, 32768}, {10, 0, 2048}}, entry: 6704, sizes: []uint64{16, 3}, points: 3, perChunk: 3, splits: 512, perRound: 512, rounds: 1, what: "../catdog/catdog.nn:25:8: in dense_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 64}}, args: []ref{{0, 32768, 64}, {12, 0, 4}}, entry: 18656, sizes: []uint64{16, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "../catdog/catdog.nn:25:8: in dense_1: sigmoid"},
+	{kind: rowKernel, results: []ref{{0, 460800, 196608}}, args: []ref{{2, 0, 196608}}, sizes: []uint64{49152, 12}, points: 12, perChunk: 12, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:13:23: div"},
+	{kind: rowKernel, results: []ref{{0, 657408, 13824}}, args: []ref{{3, 0, 3456}}, entry: 12928, sizes: []uint64{16, 22, 6}, points: 3, perChunk: 3, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:20:8: in conv2d: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 460800}}, args: []ref{{0, 460800, 196608}, {0, 657408, 13824}, {4, 0, 128}}, entry: 27392, sizes: []uint64{16, 22, 6}, points: 22, perChunk: 2, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:20:8: in conv2d: sum"},
+	{kind: rowKernel, results: []ref{{0, 460800, 294912}}, args: []ref{{5, 0, 73728}}, entry: 176, sizes: []uint64{16, 8, 2}, points: 32, perChunk: 32, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 1179648, 147456}}, args: []ref{{0, 0, 460800}, {0, 460800, 294912}, {6, 0, 256}}, entry: 15600, sizes: []uint64{16, 8, 2}, points: 8, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 1179648}}, args: []ref{{7, 0, 294912}}, entry: 35776, sizes: []uint64{16, 1, 1}, points: 64, perChunk: 64, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
+	{kind: rowKernel, results: []ref{{0, 1327104, 32768}}, args: []ref{{0, 1179648, 147456}, {0, 0, 1179648}, {8, 0, 512}}, entry: 2848, sizes: []uint64{16, 1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 32768}}, args: []ref{{0, 1327104, 32768}, {9, 0, 1048576}}, entry: 24560, sizes: []uint64{16, 4}, points: 128, perChunk: 2, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:24:8: in dense: sum"},
+	{kind: rowKernel, results: []ref{{0, 32768, 64}}, args: []ref{{11, 0, 2048}, {0, 0, 32768}, {10, 0, 2048}}, entry: 11424, sizes: []uint64{16, 3}, points: 3, perChunk: 3, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 64}}, args: []ref{{0, 32768, 64}, {12, 0, 4}}, entry: 26304, sizes: []uint64{16, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sigmoid"},
 }
 
 // nativeOne computes the model for one example.
