@@ -88,22 +88,9 @@ func (c *compiled) runTests(t *testing.T, what string) {
 
 // expected reports whether element i meets an expectation.
 func expected(x plan.Expect, results []*tensor.Tensor, i int) bool {
-	a := results[x.Left].At(i)
+	left := results[x.Left].At(i)
 	if x.Op == "" {
-		return a != 0
+		return left != 0
 	}
-	b := results[x.Right].At(i)
-	switch x.Op {
-	case "==":
-		return a == b || math.Abs(a-b) <= x.Within
-	case "!=":
-		return a != b
-	case "<":
-		return a < b
-	case "<=":
-		return a <= b
-	case ">":
-		return a > b
-	}
-	return a >= b
+	return x.Holds(left, results[x.Right].At(i))
 }

@@ -76,6 +76,14 @@ func (a Affine) IsLoop() (int, bool) {
 	return 0, false
 }
 
+// IsSymbol reports whether a is exactly one symbol, and which.
+func (a Affine) IsSymbol() (string, bool) {
+	if a.Const == 0 && len(a.Terms) == 1 && a.Terms[0].Coef == 1 && a.Terms[0].Atom.Kind == AtomSymbol {
+		return a.Terms[0].Atom.Symbol, true
+	}
+	return "", false
+}
+
 // Add returns a + b.
 func (a Affine) Add(b Affine) Affine {
 	sum := Affine{Const: a.Const + b.Const}

@@ -9,6 +9,7 @@
 package ir
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -49,11 +50,66 @@ func (t Type) String() string {
 	return s + "]"
 }
 
+// Bind binds the symbols that stand alone in t's shape to the sizes that v has, and checks that v then has type t, as far as all symbols of a
+// dimension are known: a value of f64 passes for f32, since both are what a program calls f32.
+//
+// Errors: in what v differs, as "it was given …".
+func (t Type) Bind(v *tensor.Tensor, symbols map[string]int) error {
+	if v == nil {
+		return errors.New("the argument is missing")
+	}
+	d := v.DType
+	if d == tensor.F64 {
+		d = tensor.F32
+	}
+	if d != t.DType || len(v.Shape) != len(t.Shape) {
+		return fmt.Errorf("it was given %v", v)
+	}
+	if n := len(v.F32) + len(v.F64) + len(v.I32) + len(v.Bool); v.Len() != n {
+		return fmt.Errorf("it was given %v with %d elements", v, n)
+	}
+	for i, dim := range t.Shape {
+		if s, ok := dim.IsSymbol(); ok {
+			if old, bound := symbols[s]; bound && old != v.Shape[i] {
+				return fmt.Errorf("it was given %v, but %s is %d", v, s, old)
+			}
+			if v.Shape[i] < 1 {
+				return fmt.Errorf("it was given %v, but %s must be at least 1", v, s)
+			}
+			symbols[s] = v.Shape[i]
+		}
+	}
+	for i, dim := range t.Shape {
+		known := true
+		n := dim.EvalDim(func(s string) int {
+			size, ok := symbols[s]
+			known = known && ok
+			return size
+		})
+		if known && n != v.Shape[i] {
+			return fmt.Errorf("it was given %v", v)
+		}
+	}
+	return nil
+}
+
 // Loc says where an instruction comes from, for messages, profiles and summaries.
 type Loc struct {
 	File      string
 	Line, Col int
 	Scope     string // path of the layer instance, such as "CatDog.conv2d_1"; "" outside layers
+}
+
+// Prefix formats l as the start of a message, "net.nn:3:5: in CatDog.conv2d: "; "" if nothing is known.
+func (l Loc) Prefix() string {
+	s := ""
+	if l.File != "" {
+		s = fmt.Sprintf("%s:%d:%d: ", l.File, l.Line, l.Col)
+	}
+	if l.Scope != "" {
+		s += "in " + l.Scope + ": "
+	}
+	return s
 }
 
 // Module is a whole compiled program.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/nnc-lang/nnc/codegen/native"
-	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/cost"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -288,8 +287,8 @@ func (w *work) products() float64 {
 	bind := map[string]int{}
 	for i, p := range f.Params {
 		for k, d := range p.Type.Shape {
-			if len(d.Terms) == 1 && d.Const == 0 && d.Terms[0].Coef == 1 && d.Terms[0].Atom.Kind == ir.AtomSymbol {
-				bind[d.Terms[0].Atom.Symbol] = args[i].Shape[k]
+			if s, ok := d.IsSymbol(); ok {
+				bind[s] = args[i].Shape[k]
 			}
 		}
 	}

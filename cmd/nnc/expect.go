@@ -24,7 +24,7 @@ func judge(x plan.Expect, results []*tensor.Tensor) string {
 	worst, at := math.Inf(-1), -1
 	for i := range left.Len() {
 		a, b := left.At(i), right.At(i)
-		if holds(x, a, b) {
+		if x.Holds(a, b) {
 			continue
 		}
 		if d := math.Abs(a - b); at < 0 || d > worst {
@@ -39,26 +39,6 @@ func judge(x plan.Expect, results []*tensor.Tensor) string {
 		s += fmt.Sprintf("        they differ by %.3g%s\n", worst, elementNote(left, at))
 	}
 	return s
-}
-
-// holds compares one pair of elements.
-func holds(x plan.Expect, a, b float64) bool {
-	switch x.Op {
-	case "==":
-		if x.Within >= 0 {
-			return math.Abs(a-b) <= x.Within || a == b
-		}
-		return a == b
-	case "!=":
-		return a != b
-	case "<":
-		return a < b
-	case "<=":
-		return a <= b
-	case ">":
-		return a > b
-	}
-	return a >= b
 }
 
 // elementNote names element i of a tensor of more than one, without the example's own dimension.

@@ -179,11 +179,12 @@ func newView(m *plan.Model, f *ir.Func, o Options) (*view, error) {
 		in := input{Go: goName(p.Name, taken), Elem: goType(p.Type.DType), Len: 1, Doc: shapeText(p.Type)}
 		for k, d := range p.Type.Shape[1:] {
 			n, ok := d.IsConst()
+			symbol, own := d.IsSymbol()
 			switch {
 			case ok:
 				in.Len *= n
-			case k == 0 && len(d.Terms) == 1 && d.Terms[0].Atom.Kind == ir.AtomSymbol && d.Terms[0].Coef == 1 && d.Const == 0:
-				in.dim = d.Terms[0].Atom.Symbol
+			case k == 0 && own:
+				in.dim = symbol
 				v.Static = false
 			default:
 				return nil, fmt.Errorf("the model %s takes %s: %v; a package's inputs may depend on an example's own length in their first dimension only", m.Name, p.Name, p.Type)

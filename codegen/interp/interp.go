@@ -100,7 +100,7 @@ func supported[F float](f *ir.Func) error {
 			var err error
 			in.Nest.Body.Walk(func(e *ir.Expr) {
 				if !computable[F](e) && e.Op.Expand(e.Args) == nil {
-					err = fmt.Errorf("%sthe interpreter cannot compute %s", position(in.Loc), e.Op)
+					err = fmt.Errorf("%sthe interpreter cannot compute %s", in.Loc.Prefix(), e.Op)
 				}
 			})
 			if err != nil {
@@ -112,7 +112,7 @@ func supported[F float](f *ir.Func) error {
 			}
 		case ir.OpReshape, ir.OpConst, ir.OpRead, ir.OpWrite, ir.OpCall:
 		default:
-			return fmt.Errorf("%s%s in %s must be gone before code is made", position(in.Loc), in.Op, f.Name)
+			return fmt.Errorf("%s%s in %s must be gone before code is made", in.Loc.Prefix(), in.Op, f.Name)
 		}
 	}
 	return nil
@@ -160,7 +160,7 @@ func (m *machine[F]) SetCell(name string, t *tensor.Tensor) error {
 	if c == nil {
 		return fmt.Errorf("there is no cell %s", name)
 	}
-	if err := match(c.Type, t, map[string]int{}); err != nil {
+	if err := c.Type.Bind(t, map[string]int{}); err != nil {
 		return fmt.Errorf("cell %s is %v: %w", name, c.Type, err)
 	}
 	b := m.mem.clone(wrap[F](t))
@@ -169,53 +169,6 @@ func (m *machine[F]) SetCell(name string, t *tensor.Tensor) error {
 	}
 	m.cells[c] = &value[F]{b, slices.Clone(t.Shape)}
 	return nil
-}
-
-// match checks that t has type typ, where f64 passes for f32 and the reverse, and binds the symbols that stand alone in typ.
-func match(typ ir.Type, t *tensor.Tensor, bind map[string]int) error {
-	if t == nil {
-		return errors.New("the argument is missing")
-	}
-	d := t.DType
-	if d == tensor.F64 {
-		d = tensor.F32
-	}
-	if d != typ.DType || len(t.Shape) != len(typ.Shape) {
-		return fmt.Errorf("it was given %v", t)
-	}
-	if t.Len() != len(t.F32)+len(t.F64)+len(t.I32)+len(t.Bool) {
-		return fmt.Errorf("it was given %v with %d elements", t, len(t.F32)+len(t.F64)+len(t.I32)+len(t.Bool))
-	}
-	for i, dim := range typ.Shape {
-		if s, ok := symbol(dim); ok {
-			if old, bound := bind[s]; bound && old != t.Shape[i] {
-				return fmt.Errorf("it was given %v, but %s is %d", t, s, old)
-			}
-			if t.Shape[i] < 1 {
-				return fmt.Errorf("it was given %v, but %s must be at least 1", t, s)
-			}
-			bind[s] = t.Shape[i]
-		}
-	}
-	for i, dim := range typ.Shape {
-		known := true
-		n := dim.EvalDim(func(s string) int {
-			v, ok := bind[s]
-			known = known && ok
-			return v
-		})
-		if known && n != t.Shape[i] {
-			return fmt.Errorf("it was given %v", t)
-		}
-	}
-	return nil
-}
-
-func symbol(dim ir.Affine) (string, bool) {
-	if dim.Const == 0 && len(dim.Terms) == 1 && dim.Terms[0].Coef == 1 && dim.Terms[0].Atom.Kind == ir.AtomSymbol {
-		return dim.Terms[0].Atom.Symbol, true
-	}
-	return "", false
 }
 
 // Call runs the function fn.
@@ -250,7 +203,7 @@ func (m *machine[F]) planFor(f *ir.Func, args []*tensor.Tensor) (*plan[F], error
 	bind := map[string]int{}
 	for range 2 { // a dimension may need symbols that later parameters bind
 		for i, p := range f.Params {
-			if err := match(p.Type, args[i], bind); err != nil {
+			if err := p.Type.Bind(args[i], bind); err != nil {
 				return nil, fmt.Errorf("parameter %s is %v: %w", paramName(f, i), p.Type, err)
 			}
 		}
@@ -258,7 +211,7 @@ func (m *machine[F]) planFor(f *ir.Func, args []*tensor.Tensor) (*plan[F], error
 	for _, c := range m.module.Cells { // symbols that no parameter binds have the sizes that cells have
 		if v := m.cells[c]; v != nil {
 			for i, dim := range c.Type.Shape {
-				if s, ok := symbol(dim); ok {
+				if s, ok := dim.IsSymbol(); ok {
 					if _, bound := bind[s]; !bound {
 						bind[s] = v.shape[i]
 					}

@@ -174,21 +174,9 @@ func (t *nest[F]) run(team *team[F], args []*buffer[F], out *buffer[F]) error {
 		}
 	}
 	if t.failure.err != nil {
-		return fmt.Errorf("%s%s: %w", position(t.loc), t.name, t.failure.err)
+		return fmt.Errorf("%s%s: %w", t.loc.Prefix(), t.name, t.failure.err)
 	}
 	return nil
-}
-
-// position formats where an instruction comes from as the start of a message.
-func position(l ir.Loc) string {
-	s := ""
-	if l.File != "" {
-		s = fmt.Sprintf("%s:%d:%d: ", l.File, l.Line, l.Col)
-	}
-	if l.Scope != "" {
-		s += "in " + l.Scope + ": "
-	}
-	return s
 }
 
 func (t *nest[F]) begin(w *worker[F], args []*buffer[F], q part) {

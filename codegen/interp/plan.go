@@ -63,12 +63,12 @@ func compilePlan[F float](f *ir.Func, bind map[string]int) (*plan[F], error) {
 		for _, r := range in.Results {
 			k, err := define(r)
 			if err != nil {
-				return nil, fmt.Errorf("%s%w", position(in.Loc), err)
+				return nil, fmt.Errorf("%s%w", in.Loc.Prefix(), err)
 			}
 			s.results = append(s.results, k)
 		}
 		if err := p.compileStep(&s, bind); err != nil {
-			return nil, fmt.Errorf("%s%w", position(in.Loc), err)
+			return nil, fmt.Errorf("%s%w", in.Loc.Prefix(), err)
 		}
 		p.steps = append(p.steps, s)
 	}
@@ -144,7 +144,7 @@ func (p *plan[F]) bindBody(f *ir.Func, args []int, bind map[string]int, scan *ir
 			actual = without(actual, scan.Axis)
 		}
 		for d, dim := range shape {
-			if s, ok := symbol(dim); ok {
+			if s, ok := dim.IsSymbol(); ok {
 				inner[s] = actual[d]
 			}
 		}
@@ -250,7 +250,7 @@ func (m *machine[F]) step(p *plan[F], s *step[F], fr *frame[F]) error {
 	case ir.OpRead:
 		v, err := m.read(s.in.Cell, p.types[s.results[0]])
 		if err != nil {
-			return fmt.Errorf("%s%w", position(s.in.Loc), err)
+			return fmt.Errorf("%s%w", s.in.Loc.Prefix(), err)
 		}
 		v.refs++
 		fr.slots[s.results[0]] = v.buffer

@@ -68,7 +68,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	p.Gate = len(p.Steps)
 	for _, u := range inPlace {
 		if err := b.update(u); err != nil {
-			return nil, fmt.Errorf("%s%w", position(u.loc), err)
+			return nil, fmt.Errorf("%s%w", u.loc.Prefix(), err)
 		}
 	}
 	return p, nil
@@ -107,12 +107,12 @@ func (b *bodyLowering) body(f *ir.Func) error {
 	for _, in := range f.Body {
 		if e := b.epilogues[in]; e != nil {
 			if err := b.epilogue(f, e, in); err != nil {
-				return fmt.Errorf("%s%w", position(in.Loc), err)
+				return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
 			}
 			continue
 		}
 		if err := b.instr(f, in, b.numbers(f, in.Args)); err != nil {
-			return fmt.Errorf("%s%w", position(in.Loc), err)
+			return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
 		}
 	}
 	return nil
@@ -308,18 +308,6 @@ func nestName(n *ir.Nest) string {
 		return "read"
 	}
 	return "nest"
-}
-
-// position formats where an instruction comes from as the start of a message.
-func position(l ir.Loc) string {
-	s := ""
-	if l.File != "" {
-		s = fmt.Sprintf("%s:%d:%d: ", l.File, l.Line, l.Col)
-	}
-	if l.Scope != "" {
-		s += "in " + l.Scope + ": "
-	}
-	return s
 }
 
 // nestKey returns a text that is equal for equal loops and bodies over operands of equal types.

@@ -5,6 +5,7 @@ package plan
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -269,6 +270,23 @@ type Expect struct {
 	Left   int
 	Right  int
 	Within float64 // greatest difference that == passes; negative: exact
+}
+
+// Holds compares an element of the left value with its fellow of the right one.
+func (x Expect) Holds(left, right float64) bool {
+	switch x.Op {
+	case "==":
+		return left == right || x.Within >= 0 && math.Abs(left-right) <= x.Within
+	case "!=":
+		return left != right
+	case "<":
+		return left < right
+	case "<=":
+		return left <= right
+	case ">":
+		return left > right
+	}
+	return left >= right
 }
 
 // Generate is a generate declaration: how a model of texts continues one.

@@ -189,7 +189,7 @@ func (i *Instance) SetCell(name string, t *tensor.Tensor) error {
 		return fmt.Errorf("there is no cell %s", name)
 	}
 	typ := i.program.Module.Cells[k].Type
-	if err := match(typ, t, map[string]int{}); err != nil {
+	if err := typ.Bind(t, map[string]int{}); err != nil {
 		return fmt.Errorf("cell %s is %v: %w", name, typ, err)
 	}
 	if !slices.Equal(i.cells[k].shape, t.Shape) || i.cells[k].now == nil {
@@ -228,49 +228,6 @@ func (i *Instance) MapCell(name string, memory []byte) error {
 	i.cells[k] = cell{shape: shape, now: memory}
 	i.reshapes.Add(1)
 	return nil
-}
-
-// match checks that t has type typ, where f64 passes for f32, and binds the symbols that stand alone in typ.
-func match(typ ir.Type, t *tensor.Tensor, bind map[string]int) error {
-	if t == nil {
-		return errors.New("the argument is missing")
-	}
-	if Working(t.DType) != typ.DType || len(t.Shape) != len(typ.Shape) {
-		return fmt.Errorf("it was given %v", t)
-	}
-	if n := len(t.F32) + len(t.F64) + len(t.I32) + len(t.Bool); t.Len() != n {
-		return fmt.Errorf("it was given %v with %d elements", t, n)
-	}
-	for i, dim := range typ.Shape {
-		if s, ok := symbol(dim); ok {
-			if old, bound := bind[s]; bound && old != t.Shape[i] {
-				return fmt.Errorf("it was given %v, but %s is %d", t, s, old)
-			}
-			if t.Shape[i] < 1 {
-				return fmt.Errorf("it was given %v, but %s must be at least 1", t, s)
-			}
-			bind[s] = t.Shape[i]
-		}
-	}
-	for i, dim := range typ.Shape {
-		known := true
-		n := dim.EvalDim(func(s string) int {
-			v, ok := bind[s]
-			known = known && ok
-			return v
-		})
-		if known && n != t.Shape[i] {
-			return fmt.Errorf("it was given %v", t)
-		}
-	}
-	return nil
-}
-
-func symbol(dim ir.Affine) (string, bool) {
-	if dim.Const == 0 && len(dim.Terms) == 1 && dim.Terms[0].Coef == 1 && dim.Terms[0].Atom.Kind == ir.AtomSymbol {
-		return dim.Terms[0].Atom.Symbol, true
-	}
-	return "", false
 }
 
 // notFinite says that a value that must be finite is not.
@@ -400,7 +357,7 @@ func (i *Instance) boundFor(k int, args []*tensor.Tensor) (*bound, error) {
 	bind := map[string]int{}
 	for range 2 { // a dimension may need symbols that later parameters bind
 		for n, v := range fn.Params {
-			if err := match(v.Type, args[n], bind); err != nil {
+			if err := v.Type.Bind(args[n], bind); err != nil {
 				return nil, fmt.Errorf("parameter %s is %v: %w", paramName(fn, n), v.Type, err)
 			}
 		}
@@ -410,7 +367,7 @@ func (i *Instance) boundFor(k int, args []*tensor.Tensor) (*bound, error) {
 			continue
 		}
 		for d, dim := range c.Type.Shape {
-			if s, ok := symbol(dim); ok {
+			if s, ok := dim.IsSymbol(); ok {
 				if _, bound := bind[s]; !bound {
 					bind[s] = i.cells[n].shape[d]
 				}
@@ -660,7 +617,7 @@ func (f *frame) run(r *run) error {
 		f.team.do(r.chunks, f)
 	}
 	if f.bad.found {
-		return fmt.Errorf("%s%s: %w", position(l.Loc), l.What, &runtime.RangeError{Index: int(f.bad.index), Limit: int(f.bad.limit)})
+		return fmt.Errorf("%s%s: %w", l.Loc.Prefix(), l.What, &runtime.RangeError{Index: int(f.bad.index), Limit: int(f.bad.limit)})
 	}
 	return nil
 }
@@ -684,18 +641,6 @@ func (f *frame) chunk(w *worker, chunk int) {
 	if w.fault[0] != 0 {
 		f.bad.note(chunk, w.fault[1], w.fault[2])
 	}
-}
-
-// position formats where an instruction comes from as the start of a message.
-func position(l ir.Loc) string {
-	s := ""
-	if l.File != "" {
-		s = fmt.Sprintf("%s:%d:%d: ", l.File, l.Line, l.Col)
-	}
-	if l.Scope != "" {
-		s += "in " + l.Scope + ": "
-	}
-	return s
 }
 
 // badIndex keeps the data index outside its tensor that the earliest chunk found.

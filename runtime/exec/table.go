@@ -166,7 +166,7 @@ func (t *tableMaker) kernel(r *run) {
 	row := &KernelRow{
 		Entry: k.Entry, Results: t.refs(l.Results), Args: t.refs(l.Args), Sizes: r.sizes, Clear: k.Clear,
 		Points: r.points, PerChunk: r.perChunk, Splits: r.splits, PerRound: r.perRound, Rounds: r.rounds, Stride: r.stride,
-		What: position(l.Loc) + l.What,
+		What: l.Loc.Prefix() + l.What,
 	}
 	partial := Ref{Place: Arena, Offset: r.partial, Bytes: r.stride}
 	switch {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path"
 	"strings"
 
@@ -70,20 +69,7 @@ func (f *File) Entries() []Entry {
 //
 // Source: keras/src/legacy/saving/legacy_h5_format.py and keras/src/saving/saving_lib.py, Keras 3.15.
 func ReadKeras(path string) (*File, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	w, err := DecodeKeras(f, info.Size())
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return w, nil
+	return decodeFile(path, DecodeKeras)
 }
 
 // DecodeKeras is ReadKeras for size bytes of r.

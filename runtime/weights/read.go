@@ -18,18 +18,24 @@ import (
 //
 // Errors: what is wrong with the file, or what in it is not supported.
 func Read(path string) (*File, error) {
+	return decodeFile(path, Decode)
+}
+
+// decodeFile opens a file for decode, which gets its size.
+func decodeFile[T any](path string, decode func(io.ReaderAt, int64) (T, error)) (T, error) {
+	var none T
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, err
+		return none, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, err
+		return none, err
 	}
-	w, err := Decode(f, info.Size())
+	w, err := decode(f, info.Size())
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
+		return none, fmt.Errorf("reading %s: %w", path, err)
 	}
 	return w, nil
 }

@@ -11,7 +11,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"os"
 	"slices"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -99,20 +98,7 @@ var safetensorsTypes = map[string]safetensorsType{
 //
 // Source: https://github.com/huggingface/safetensors, "Format".
 func ReadSafetensors(path string) (map[string]*tensor.Tensor, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	tensors, err := DecodeSafetensors(f, info.Size())
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", path, err)
-	}
-	return tensors, nil
+	return decodeFile(path, DecodeSafetensors)
 }
 
 // DecodeSafetensors is ReadSafetensors for size bytes of r.
