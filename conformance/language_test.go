@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"math"
-	"path/filepath"
 	"testing"
 
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -29,27 +28,6 @@ test "beginnings" {
 		results := c.call(t, test.Func, nil)
 		for _, x := range test.Expects {
 			compare(t, x.Text, results[x.Left], results[x.Right], double)
-		}
-	})
-}
-
-// What the library has beside the layers and functions that goldens exist for, as testdata/layers/library.nn expects it.
-func TestLibraryInTheLanguage(t *testing.T) {
-	onEach(t, func(t *testing.T, s setting) {
-		c := compile(t, source(t, filepath.Join("testdata", "layers", "library.nn")), lang.Options{}, s)
-		for _, test := range c.plan.Tests {
-			c.init(t, 0)
-			results := c.call(t, test.Func, nil)
-			for _, x := range test.Expects {
-				left, right := results[x.Left], results[x.Right]
-				if x.Op == ">" {
-					if !(left.At(0) > right.At(0)) {
-						t.Errorf("%s: expect %s: %v and %v", test.Name, x.Text, left, right)
-					}
-					continue
-				}
-				compare(t, test.Name+": "+x.Text, left, right, tolerance{max(x.Within, 1e-6), 0})
-			}
 		}
 	})
 }

@@ -17,7 +17,7 @@ import (
 // The tests that programs declare hold with all passes and without each of the optional ones.
 func TestPrograms(t *testing.T) {
 	onEach(t, func(t *testing.T, s setting) {
-		for _, name := range []string{"library.nn"} {
+		for _, name := range []string{"library.nn", "layers.nn"} {
 			for _, disable := range append([]string{""}, optionalPasses()...) {
 				s := s
 				if disable != "" {
