@@ -198,6 +198,11 @@ func (f *frame) configure(site *callSite, l *layerValue) value {
 
 // callOverloads calls the one fn whose parameters fit.
 func (f *frame) callOverloads(site *callSite, o *overloads) value {
+	for i, a := range site.args {
+		if shape, ok := a.value.(*shaped); ok { // ones[2] has a type, which tells the fns apart
+			site.args[i].value = f.drawn(a.node, shape)
+		}
+	}
 	var fits []*fnValue
 	for _, fn := range o.fns {
 		if fn.accepts(site) {
