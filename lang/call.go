@@ -167,6 +167,9 @@ func (f *frame) callRepeated(site *callSite, r *repeated) value {
 	x := site.args
 	var v value
 	for i := range r.times {
+		if !f.countRound(site.at) {
+			return poison{}
+		}
 		inner := *f
 		inner.round = fmt.Sprintf("%s#%d", f.round, i)
 		s := *site

@@ -44,7 +44,9 @@ type elaborator struct {
 	instances   []*instance
 	models      []*modelValue
 	datasets    []*dataset
-	depth       int // of nested calls
+	depth       int  // of nested calls
+	rounds      int  // of all repeats so far
+	large       bool // something too large has been reported
 }
 
 // function is an IR function under construction.
@@ -98,6 +100,20 @@ type expect struct {
 
 // maxDepth bounds calls within calls, so that recursion ends in a message.
 const maxDepth = 200
+
+// maxRounds bounds the rounds of all repeats of a program together: each is program text that has to be compiled.
+const maxRounds = 50_000
+
+// countRound counts one round of the repeat at a place.
+func (f *frame) countRound(at diag.Span) bool {
+	if f.elaborator.rounds++; f.elaborator.rounds <= maxRounds {
+		return true
+	}
+	if f.elaborator.rounds == maxRounds+1 {
+		f.errorf(at, diag.TooLarge, "the program's repeats have more than %d rounds, and each is compiled by itself", maxRounds).Fix = "a `scan` repeats while the program runs"
+	}
+	return false
+}
 
 // newFunction starts an IR function.
 func (e *elaborator) newFunction(name string) *function {
@@ -363,6 +379,13 @@ func (f *frame) nest(c ir.Combine, outer []*axis, own, reduced []int, body *ir.E
 			n.Guards = append(n.Guards, ir.Guard{E: ir.Loop(k), Limit: limit})
 		}
 	}
+	var dims []ir.Affine
+	for _, ix := range n.Index[:n.Out] {
+		if f.batch == nil || !ix.Extent.Equal(f.batch.extent) {
+			dims = append(dims, ix.Extent)
+		}
+	}
+	f.fits(f.user, dims)
 	return f.b.Nest(n, args...)
 }
 

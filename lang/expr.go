@@ -268,6 +268,9 @@ func (f *frame) repeatStmt(s *syntax.RepeatStmt) {
 		return
 	}
 	for i := range times {
+		if !f.countRound(s.Span()) {
+			return
+		}
 		inner := f.nested()
 		inner.round = fmt.Sprintf("%s#%d", f.round, i)
 		inner.block(s.Body)

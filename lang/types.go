@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -192,7 +193,42 @@ func (f *frame) shapeOf(t *syntax.Type) ([]ir.Affine, bool) {
 			dims = append(dims, size)
 		}
 	}
-	return dims, true
+	return dims, f.fits(t.Span(), dims)
+}
+
+// A dimension is counted by an i32, as all indices are; a tensor beyond maxElements would not fit the memory of any machine.
+const (
+	maxDimension = math.MaxInt32
+	maxElements  = 1 << 40
+)
+
+// fits reports whether a tensor of these dimensions can be computed with, as far as they are known, and reports the first of a program that
+// cannot.
+func (f *frame) fits(at diag.Span, dims []ir.Affine) bool {
+	elements := 1
+	for _, d := range dims {
+		n, known := d.IsConst()
+		if !known {
+			continue
+		}
+		if n > maxDimension {
+			f.tooLarge(at, fmt.Sprintf("a dimension may be %d at most, and this one is %d", maxDimension, n))
+			return false
+		}
+		if elements > maxElements/max(n, 1) {
+			f.tooLarge(at, "a tensor may have 2^40 elements at most, and this one is "+typeString(tensor.F32, dims))
+			return false
+		}
+		elements *= n
+	}
+	return true
+}
+
+func (f *frame) tooLarge(at diag.Span, message string) {
+	if !f.elaborator.large { // what is computed from it is as large
+		f.elaborator.large = true
+		f.errorf(at, diag.TooLarge, "%s", message)
+	}
 }
 
 // emptyDimension reports a dimension that came out as n, which is 0 or less. In the library it is mostly that of a result whose input is smaller

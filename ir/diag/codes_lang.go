@@ -34,6 +34,7 @@ const (
 	ShapeMismatch    Code = "shape-mismatch"
 	InvalidDimension Code = "invalid-dimension"
 	VaryingDimension Code = "varying-dimension"
+	TooLarge         Code = "too-large"
 	RaggedList       Code = "ragged-list"
 	NotScalar        Code = "not-scalar"
 

@@ -35,6 +35,9 @@ func Render(w io.Writer, list *List, colored bool) error {
 // near is how many lines apart two places may be for the lines to follow one another without a line of dots.
 const near = 6
 
+// widest is how many columns of a source line are shown; of a longer line, what is around each place.
+const widest = 160
+
 // tabWidth is how many columns a tab is shown as.
 const tabWidth = 4
 
@@ -106,17 +109,25 @@ func (r *renderer) snippet(at Span, marks []mark, s Severity) int {
 			r.line(r.paint.gutter("..."))
 		}
 		text, columns := expand(file.Line(n))
-		r.line(" ", r.paint.gutter(fmt.Sprintf("%*d |", width, n)), strings.TrimRight(" "+text, " "))
+		long := columns[len(columns)-1] > widest
+		if !long {
+			r.source(width, n, text)
+		}
 		onLine := byLine[n]
 		slices.SortStableFunc(onLine, func(a, b mark) int { return b.span.Start - a.span.Start })
 		for _, m := range onLine {
-			start := file.Position(m.span.Start).Col - 1
+			start := min(file.Position(m.span.Start).Col-1, len(columns)-1)
 			end := len(columns) - 1
 			if stop := file.Position(max(m.span.Start, m.span.End)); stop.Line == n {
 				end = min(stop.Col-1, end)
 			}
-			start = min(start, len(columns)-1)
-			size := max(columns[max(start, end)]-columns[start], 1)
+			at, size := columns[start], max(columns[max(start, end)]-columns[start], 1)
+			if long { // each place with what is around it
+				from := max(0, at-widest/4)
+				r.source(width, n, excerpt(text, from, from+widest))
+				at -= from
+				size = min(size, widest-at)
+			}
 			underline := r.paint.related(strings.Repeat("-", size))
 			if m.primary {
 				underline = r.paint.severity(s, strings.Repeat("^", size))
@@ -125,10 +136,34 @@ func (r *renderer) snippet(at Span, marks []mark, s Severity) int {
 			if label != "" {
 				label = " " + label
 			}
-			r.line(blank, r.paint.gutter("|"), " "+strings.Repeat(" ", columns[start]), underline, label)
+			r.line(blank, r.paint.gutter("|"), " "+strings.Repeat(" ", at), underline, label)
 		}
 	}
 	return width
+}
+
+// source prints a source line, or a part of it, with its number.
+func (r *renderer) source(width, number int, text string) {
+	r.line(" ", r.paint.gutter(fmt.Sprintf("%*d |", width, number)), strings.TrimRight(" "+text, " "))
+}
+
+// excerpt returns the columns [from, to) of a line, with dots in place of what is left out on either side.
+func excerpt(text string, from, to int) string {
+	var b strings.Builder
+	col, more := 0, narrow.StringWidth(text) > to
+	for _, c := range text {
+		end := col + narrow.RuneWidth(c)
+		switch {
+		case from > 0 && col <= from && end > from:
+			b.WriteString("…" + strings.Repeat(" ", end-from-1))
+		case more && col < to && end >= to:
+			b.WriteString("…")
+		case col >= from && col < to:
+			b.WriteRune(c)
+		}
+		col = end
+	}
+	return b.String()
 }
 
 // narrow measures characters as terminals outside East Asia do, whatever the environment says, so that output does not depend on it.

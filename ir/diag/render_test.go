@@ -210,3 +210,34 @@ func TestDidYouMean(t *testing.T) {
 		}
 	}
 }
+
+// Of a line that is wider than a screen, what is around each place is shown, the place where the underline says.
+func TestLongLines(t *testing.T) {
+	text := strings.Repeat("漢 + ", 100) + "here" + strings.Repeat(" - x", 100)
+	f := NewFile("long.nn", text)
+	list := &List{}
+	list.Add(&Diagnostic{Span: place(f, "here", 1), Code: "code", Message: "wrong", Related: []Related{{Span: place(f, "漢", 1), Message: "the first"}}})
+	lines := strings.Split(rendered(t, list, false), "\n")
+	if len(lines) != 8 {
+		t.Fatalf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
+	}
+	for i, want := range map[int]string{3: "here", 5: "漢"} {
+		source, under := []rune(lines[i]), lines[i+1]
+		at := strings.IndexAny(under, "^-")
+		col := 0
+		for k, c := range source {
+			if col == at {
+				if got := string(source[k : k+len([]rune(want))]); got != want {
+					t.Errorf("line %d: %q is underlined, not %q:\n%s\n%s", i+1, got, want, lines[i], under)
+				}
+			}
+			col += narrow.RuneWidth(c)
+		}
+		if col > widest+10 {
+			t.Errorf("line %d is %d columns wide", i+1, col)
+		}
+	}
+	if !strings.HasPrefix(lines[3], " 1 | …") || !strings.HasSuffix(lines[3], "…") || strings.HasPrefix(lines[5], " 1 | …") {
+		t.Errorf("the dots are wrong:\n%s\n%s", lines[3], lines[5])
+	}
+}

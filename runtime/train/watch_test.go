@@ -36,6 +36,7 @@ func TestWatch(t *testing.T) {
 		{name: "falling", values: []float64{3, 2, 1}, best: 3},
 		{name: "equal is not better", values: []float64{1, 1, 1, 1}, best: 1, idle: 3, plateaus: 1, exhausted: true},
 		{name: "rising", values: []float64{1, 2, 3, 4, 5}, best: 1, idle: 4, plateaus: 2, exhausted: true},
+		{name: "equal is not better, the greater being better", greater: true, values: []float64{1, 1, 1, 1}, best: 1, idle: 3, plateaus: 1, exhausted: true},
 		{name: "rising is better", greater: true, values: []float64{1, 2, 3, 4, 5}, best: 5},
 		{name: "better than a plateau", values: []float64{5, 6, 6, 4, 6}, best: 4, idle: 1, plateaus: 1},
 		{name: "not a number", values: []float64{nan, 5, nan, nan}, best: 2, idle: 2, plateaus: 1},
