@@ -312,6 +312,7 @@ func (f *frame) buildScan(n *syntax.Scan, g *function, trip ir.Affine, args []*i
 	for i, r := range g.b.Func.Results {
 		types[i] = r.Type
 		if i >= carried {
+			f.fits(n.Span(), append([]ir.Affine{trip}, r.Type.Shape[s.Axis:]...))
 			types[i].Shape = slicesInsert(r.Type.Shape, s.Axis, trip)
 		}
 	}

@@ -196,11 +196,8 @@ func (f *frame) shapeOf(t *syntax.Type) ([]ir.Affine, bool) {
 	return dims, f.fits(t.Span(), dims)
 }
 
-// A dimension is counted by an i32, as all indices are; a tensor beyond maxElements would not fit the memory of any machine.
-const (
-	maxDimension = math.MaxInt32
-	maxElements  = 1 << 40
-)
+// maxElements bounds a tensor, since the elements of one are counted in 32 bits.
+const maxElements = math.MaxInt32
 
 // fits reports whether a tensor of these dimensions can be computed with, as far as they are known, and reports the first of a program that
 // cannot.
@@ -211,12 +208,8 @@ func (f *frame) fits(at diag.Span, dims []ir.Affine) bool {
 		if !known {
 			continue
 		}
-		if n > maxDimension {
-			f.tooLarge(at, fmt.Sprintf("a dimension may be %d at most, and this one is %d", maxDimension, n))
-			return false
-		}
 		if elements > maxElements/max(n, 1) {
-			f.tooLarge(at, "a tensor may have 2^40 elements at most, and this one is "+typeString(tensor.F32, dims))
+			f.tooLarge(at, fmt.Sprintf("a tensor may have %d elements at most, and this one is %s", maxElements, typeString(tensor.F32, dims)))
 			return false
 		}
 		elements *= n

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unsafe"
 
 	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/ir"
@@ -79,8 +80,12 @@ func compile[F float](m *ir.Module, threads int) (*machine[F], error) {
 		}
 	}
 	for _, c := range m.Cells {
-		if shape, err := evalShape(c.Type.Shape, nil); err == nil {
+		shape, err := evalShape[F](c.Type.Shape, nil)
+		switch {
+		case err == nil:
 			p.cells[c] = p.zeros(c.Type.DType, shape)
+		case !errors.As(err, new(unknownSize)): // of others, the first value tells the size
+			return nil, fmt.Errorf("%s, %v: %w", c.Name, c.Type, err)
 		}
 	}
 	return p, nil
@@ -118,20 +123,38 @@ func supported[F float](f *ir.Func) error {
 	return nil
 }
 
+// unknownSize is a symbol whose size is not known.
+type unknownSize string
+
+func (s unknownSize) Error() string { return "the size of " + string(s) + " is not known" }
+
 // evalShape returns the dimensions for given symbols.
-func evalShape(shape []ir.Affine, bind map[string]int) ([]int, error) {
+//
+// Errors: an unknownSize, and a tensor that is too large.
+func evalShape[F float](shape []ir.Affine, bind map[string]int) ([]int, error) {
 	dims := make([]int, len(shape))
 	var err error
 	for i, d := range shape {
 		dims[i] = d.EvalDim(func(s string) int {
 			n, ok := bind[s]
 			if !ok && err == nil {
-				err = fmt.Errorf("the size of %s is not known", s)
+				err = unknownSize(s)
 			}
 			return n
 		})
 	}
-	return dims, err
+	if err != nil {
+		return nil, err
+	}
+	elements := 1
+	for _, n := range dims {
+		if n > 0 && elements > runtime.MaxElements/n {
+			return nil, runtime.ErrTooLarge
+		}
+		elements *= n
+	}
+	var zero F
+	return dims, runtime.CheckMemory(elements * int(unsafe.Sizeof(zero)))
 }
 
 // Module returns the module that the program was compiled from.

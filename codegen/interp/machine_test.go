@@ -295,6 +295,19 @@ func @f(%ids: i32[B], %table: f32[4, 3]) -> (f32[B, 3]) {
 	}
 }
 
+// A value that no machine holds is an error before it is computed.
+func TestTooLarge(t *testing.T) {
+	p := program(t, `
+func @f(%x: f32[B]) -> (f32[B, B, B]) {
+  %y: f32[B, B, B] = map [a<B, b<B, c<B] add(add(%x[a], %x[b]), %x[c])
+  return %y
+}
+`)
+	if _, err := p.Call("f", tensor.New(tensor.F32, 2000)); !errors.Is(err, runtime.ErrTooLarge) {
+		t.Errorf("error %v", err)
+	}
+}
+
 // TestScan checks order, lengths and stacking.
 func TestScan(t *testing.T) {
 	text := `

@@ -38,7 +38,7 @@ func compilePlan[F float](f *ir.Func, bind map[string]int) (*plan[F], error) {
 	p := &plan[F]{fn: f}
 	slots := map[*ir.Value]int{}
 	define := func(v *ir.Value) (int, error) {
-		shape, err := evalShape(v.Type.Shape, bind)
+		shape, err := evalShape[F](v.Type.Shape, bind)
 		if err != nil {
 			return 0, err
 		}

@@ -376,3 +376,17 @@ func scanModule(axis int, reversed, lengths bool) *ir.Module {
 	m.AddFunc(f.Func)
 	return m
 }
+
+// A value that no machine holds is an error before it is computed.
+func TestTooLarge(t *testing.T) {
+	m := parse(t, `
+func @f(%x: f32[B]) -> (f32[B, B, B]) {
+  %y: f32[B, B, B] = map [a<B, b<B, c<B] add(add(%x[a], %x[b]), %x[c])
+  return %y
+}
+`)
+	p, _ := compileBoth(t, m)
+	if _, err := p.Call("f", tensor.New(tensor.F32, 2000)); !errors.Is(err, runtime.ErrTooLarge) {
+		t.Errorf("error %v", err)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/code"
 )
 
@@ -237,7 +238,7 @@ func (p *Program) size(kernel int, bind map[string]int, elems int, divide bool) 
 		return n
 	}
 	for _, e := range k.Extents {
-		if eval(e) > maxElements {
+		if eval(e) > runtime.MaxElements {
 			return nil, errors.New("a loop is longer than native code can count")
 		}
 	}
@@ -253,7 +254,7 @@ func (p *Program) size(kernel int, bind map[string]int, elems int, divide bool) 
 	r.rounds = 1
 	work, ok := times(all, k.Cost)
 	if !ok {
-		return nil, errTooLarge
+		return nil, runtime.ErrTooLarge
 	}
 	chunks := min(r.points, maxChunks, max(1, work/chunkWork))
 	if k.Clear {

@@ -8,6 +8,7 @@ import (
 	"unsafe"
 
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/code"
 )
 
@@ -20,6 +21,9 @@ type memory struct {
 
 // alloc maps zeroed memory.
 func (m *memory) alloc(n int) ([]byte, error) {
+	if err := runtime.CheckMemory(n); err != nil {
+		return nil, err
+	}
 	b, err := code.MapMemory(n)
 	if err != nil {
 		return nil, err

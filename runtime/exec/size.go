@@ -1,12 +1,11 @@
 package exec
 
 import (
-	"errors"
 	"fmt"
-	"math"
 	"math/bits"
 
 	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/runtime"
 )
 
 // Size is a number that is known when the sizes of a call are: a dimension, or a number of tiles.
@@ -33,11 +32,6 @@ func Whole(n int) Poly {
 	}
 	return Poly{{Coef: n}}
 }
-
-// maxElements bounds a tensor and a loop: kernels count lanes in 32 bits.
-const maxElements = math.MaxInt32
-
-var errTooLarge = errors.New("a size is more than native code can count")
 
 // evalSizes computes a kernel's sizes for given symbols.
 func evalSizes(sizes []Size, bind map[string]int) ([]int, error) {
@@ -72,11 +66,11 @@ func (p Poly) eval(sizes []int) (int, error) {
 		for _, k := range t.Sizes {
 			var ok bool
 			if n, ok = times(n, sizes[k]); !ok {
-				return 0, errTooLarge
+				return 0, runtime.ErrTooLarge
 			}
 		}
 		if sum += n; sum > maxCount || sum < -maxCount {
-			return 0, errTooLarge
+			return 0, runtime.ErrTooLarge
 		}
 	}
 	return sum, nil
@@ -125,8 +119,8 @@ func evalShape(shape []ir.Affine, bind map[string]int) ([]int, error) {
 		if n < 0 {
 			return nil, fmt.Errorf("a dimension, %v, would be %d", d, n)
 		}
-		if elems *= n; n > maxElements || elems > maxElements {
-			return nil, errTooLarge
+		if elems *= n; n > runtime.MaxElements || elems > runtime.MaxElements {
+			return nil, runtime.ErrTooLarge
 		}
 		dims[i] = n
 	}
