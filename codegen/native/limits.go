@@ -128,14 +128,16 @@ func writePeak(mod *module, level Level) {
 	s.blk.NewRet(nil)
 }
 
-// measureRead sums a large tensor.
+// measureRead sums a large tensor, scaled by a parameter: a sum of cells alone would be kept.
 func measureRead(threads int) (float64, error) {
 	n := readBytes / 4
 	m := ir.NewModule()
 	b := ir.NewFunc("read")
 	cell := m.AddCell(&ir.Cell{Name: "x", Type: ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Int(n)}}, Kind: ir.State})
 	x := b.Read(cell)
-	sum := b.Nest(&ir.Nest{Combine: ir.Sum, Index: ir.Indices([]ir.Affine{ir.Int(n)}), Body: ir.ReadOf(tensor.F32, 0, ir.Loop(0))}, x)
+	scale := b.Param("scale", ir.Scalar(tensor.F32))
+	body := ir.Apply(ir.OpMul, ir.ReadOf(tensor.F32, 0, ir.Loop(0)), ir.ReadOf(tensor.F32, 1))
+	sum := b.Nest(&ir.Nest{Combine: ir.Sum, Index: ir.Indices([]ir.Affine{ir.Int(n)}), Body: body}, x, scale)
 	b.Return("sum", sum)
 	m.AddFunc(b.Func)
 	p, err := Backend{}.Compile(m, codegen.Options{Threads: threads})
@@ -145,10 +147,12 @@ func measureRead(threads int) (float64, error) {
 	if err := p.SetCell("x", tensor.New(tensor.F32, n)); err != nil {
 		return 0, err
 	}
+	one := tensor.New(tensor.F32)
+	one.Set(0, 1)
 	best := time.Duration(0)
 	for range readRuns {
 		start := time.Now()
-		if _, err := p.Call("read"); err != nil {
+		if _, err := p.Call("read", one); err != nil {
 			return 0, err
 		}
 		if d := time.Since(start); best == 0 || d < best {

@@ -277,12 +277,15 @@ func (w *winograd) key() string {
 // data returns what is needed to size a launch of w.
 func (w *winograd) data() exec.Kernel {
 	k := exec.Kernel{Results: w.epilogue.dtypes(), Operands: 2 + len(w.epilogue.others()), Cost: 1, Merge: -1, Identity: make([]byte, 4)}
-	channels := whole(w.rowOfC() * w.paddedO() / w.lanes)
+	channels := whole(w.c * w.paddedO() / w.lanes)
 	work := w.total.mul(channels).scale(tilePoints) // multiplications of vectors
 	points, splits := w.blocks, whole(1)
+	k.Products = 2 * w.lanes
+	k.Cost = w.rowOfC() / w.c // of few channels, the transformations take more
 	switch w.part {
 	case filterPart:
 		k.Operands, points, work = 1, whole(w.c), channels.scale(tilePoints)
+		k.Products = 0
 	case gradientPart:
 		points, splits = whole(1), w.groups
 	}

@@ -19,6 +19,7 @@ type bound struct {
 	runs   []run
 	gate   int // the first run behind the gate
 	arena  int // bytes
+	kept   *kept
 }
 
 // run is a step for given sizes. Of a launch it is a kernel, where its operands lie, and chunks of its points; of a scan, its number of
@@ -45,6 +46,7 @@ type run struct {
 	long     bool // a chunk takes so long that a garbage collection should not have to wait
 	alone    bool // too little work for more than one thread
 	fill     bool // there is nothing to compute: the result has the kernel's Identity everywhere
+	kept     bool // what it computes is kept until a cell changes
 }
 
 // The cost of work, in nodes of a body times points: what a chunk should have at least, what is worth telling other threads, and what takes
@@ -59,8 +61,8 @@ const (
 	maxPartials = 32 << 20 // bytes of all partial results of a launch
 )
 
-// bind makes the launch table of a function for given symbols.
-func (p *Program) bind(f *Func, bind map[string]int) (*bound, error) {
+// bind makes the launch table of a function for given symbols. If keep is set, what depends on cells alone is kept between calls.
+func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) {
 	b := &bound{fn: f, offset: make([]int, len(f.Slots))}
 	for _, s := range f.Slots {
 		shape, err := evalShape(s.Type.Shape, bind)
@@ -71,6 +73,9 @@ func (p *Program) bind(f *Func, bind map[string]int) (*bound, error) {
 	}
 	if err := p.checkSizes(b); err != nil {
 		return nil, err
+	}
+	if keep {
+		b.kept = b.keep()
 	}
 	var partials []*live
 	var open []int // scans whose body is not complete
@@ -110,7 +115,7 @@ func (p *Program) bind(f *Func, bind map[string]int) (*bound, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.step = st
+		r.step, r.kept = st, b.kept.has(l.Results[0])
 		if r.rounds > 1 {
 			size := ElemSize(p.Kernels[l.Kernel].Results[0])
 			partials = append(partials, &live{id: len(b.runs), bytes: r.rounds * elems * size, first: k, last: k})
@@ -118,7 +123,7 @@ func (p *Program) bind(f *Func, bind map[string]int) (*bound, error) {
 			if err != nil {
 				return nil, err
 			}
-			m.step, m.merge = st, true
+			m.step, m.merge, m.kept = st, true, r.kept
 			r.stride = elems * size
 			b.runs = append(b.runs, *r, *m)
 			continue
@@ -160,7 +165,7 @@ func (b *bound) placeSlots(partials []*live) {
 	var open []*loopSpan
 	at := func(s, step int) {
 		s = p.Root(s)
-		if p.Slots[s].Place != Arena {
+		if p.Slots[s].Place != Arena || b.kept.has(s) {
 			return
 		}
 		v := lives[s]
@@ -306,7 +311,7 @@ func bindKey(fn string, bind map[string]int) string {
 // Memory is the bytes that a program uses, beside its code.
 type Memory struct {
 	Cells  int // their values
-	Arena  int // all else that a call computes, what it returns excepted
+	Arena  int // all else that a call computes, what it returns excepted; what is kept for the next call included
 	Consts int
 }
 
@@ -321,11 +326,14 @@ func (p *Program) Memory(fn string, bind map[string]int) (Memory, error) {
 	if k < 0 {
 		return Memory{}, fmt.Errorf("there is no function %s", fn)
 	}
-	b, err := p.bind(&p.Funcs[k], bind)
+	b, err := p.bind(&p.Funcs[k], bind, true)
 	if err != nil {
 		return Memory{}, err
 	}
 	m := Memory{Arena: b.arena, Consts: len(p.Consts)}
+	if b.kept != nil {
+		m.Arena += b.kept.bytes
+	}
 	for _, c := range p.Module.Cells {
 		shape, err := evalShape(c.Type.Shape, bind)
 		if err != nil {

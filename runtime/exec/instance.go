@@ -42,8 +42,9 @@ type Instance struct {
 	nowhere []byte // stands for tensors without elements
 	memory  *memory
 
-	lock  sync.RWMutex // of the cells' values; write-locked while a call may change them
-	cells []cell
+	lock    sync.RWMutex // of the cells' values; write-locked while a call may change them
+	cells   []cell
+	changes atomic.Int64 // a number that is another whenever cells may have other values
 
 	cache    sync.Mutex // of what follows
 	bounds   map[string]*bound
@@ -129,6 +130,7 @@ func (i *Instance) reshapeCell(k int, shape []int) error {
 	i.memory.free(c.now)
 	*c = cell{shape: shape, now: now}
 	i.reshapes.Add(1)
+	i.changes.Add(1)
 	return nil
 }
 
@@ -202,6 +204,7 @@ func (i *Instance) SetCell(name string, t *tensor.Tensor) error {
 		return err
 	}
 	copy(i.cells[k].now, b)
+	i.changes.Add(1)
 	return nil
 }
 
@@ -227,6 +230,7 @@ func (i *Instance) MapCell(name string, memory []byte) error {
 	i.memory.free(i.cells[k].now)
 	i.cells[k] = cell{shape: shape, now: memory}
 	i.reshapes.Add(1)
+	i.changes.Add(1)
 	return nil
 }
 
@@ -256,6 +260,7 @@ func (i *Instance) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, er
 	if errors.Is(err, errExclusive) {
 		i.lock.Lock()
 		results, err = i.call(k, args, true)
+		i.changes.Add(1)
 		i.lock.Unlock()
 	}
 	if err != nil {
@@ -294,6 +299,9 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 		return nil, err
 	}
 	defer i.giveArena(f.arena)
+	if err := b.reserve(i.memory); err != nil {
+		return nil, err
+	}
 	in := make([]*tensor.Tensor, len(args))
 	for n, a := range args {
 		in[n] = a.To(Working(a.DType))
@@ -310,6 +318,10 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 	defer f.team.leave()
 	defer goruntime.KeepAlive(in)
 	defer goruntime.KeepAlive(i)
+	defer goruntime.KeepAlive(b)
+	if err := f.renew(); err != nil {
+		return nil, err
+	}
 	if err := f.runAll(0, b.gate); err != nil {
 		return nil, err
 	}
@@ -389,7 +401,7 @@ func (i *Instance) boundTo(k int, bind map[string]int) (*bound, error) {
 	if b := i.bounds[key]; b != nil {
 		return b, nil
 	}
-	b, err := i.program.bind(&i.program.Funcs[k], bind)
+	b, err := i.program.bind(&i.program.Funcs[k], bind, true)
 	if err != nil {
 		return nil, err
 	}
@@ -526,6 +538,9 @@ func (f *frame) memory(s int, args []*tensor.Tensor) ([]byte, error) {
 	}
 	switch sl.Place {
 	case Arena:
+		if f.kept.has(root) {
+			return f.kept.memory[f.offset[root]:][:n], nil
+		}
 		return f.arena[f.offset[root]:][:n], nil
 	case Param:
 		return BytesOf(args[sl.Index])
@@ -551,19 +566,26 @@ func (f *frame) runAll(from, to int) error {
 			}
 			k = r.end - 1
 			continue
-		}
-		if f.observe == nil {
-			if err := f.run(r); err != nil {
-				return err
-			}
+		case r.kept:
 			continue
 		}
-		start := time.Now()
-		if err := f.run(r); err != nil {
+		if err := f.observed(r); err != nil {
 			return err
 		}
-		f.observe(f.bound, r, time.Since(start))
 	}
+	return nil
+}
+
+// observed runs one launch, and tells the call's observer of it.
+func (f *frame) observed(r *run) error {
+	if f.observe == nil {
+		return f.run(r)
+	}
+	start := time.Now()
+	if err := f.run(r); err != nil {
+		return err
+	}
+	f.observe(f.bound, r, time.Since(start))
 	return nil
 }
 

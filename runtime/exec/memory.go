@@ -49,9 +49,12 @@ func (m *memory) free(b []byte) {
 
 // close unmaps all of it.
 func (m *memory) close() {
+	m.Lock()
+	defer m.Unlock()
 	for _, b := range m.maps {
 		code.UnmapMemory(b)
 	}
+	clear(m.maps)
 	if m.code != nil {
 		_ = m.code.Close()
 	}

@@ -7,7 +7,7 @@
 //	program.go   what a program is; size.go: numbers that depend on the sizes of a call
 //	encode.go    programs as bytes, and back; check.go: what holds in every program that is run
 //	bind.go      steps for given sizes: chunks, rounds, and where in the arena values live (memory.go)
-//	instance.go  cells and calls; scan.go: loops; team.go: threads
+//	instance.go  cells and calls; kept.go: what is kept between calls; scan.go: loops; team.go: threads
 //
 // Chunks and the order in which partial results are combined depend on shapes alone, so that the bits of a result do not depend on the
 // number of threads.

@@ -91,7 +91,7 @@ func (p *Program) Table(fn string, bind map[string]int) (*Table, error) {
 	if len(f.Commits) > 0 {
 		return nil, fmt.Errorf("the function %s changes cells", fn)
 	}
-	b, err := p.bind(f, bind)
+	b, err := p.bind(f, bind, false)
 	if err != nil {
 		return nil, err
 	}
