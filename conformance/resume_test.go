@@ -14,6 +14,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -21,7 +23,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nnc-lang/nnc/codegen/interp"
+	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -52,15 +54,16 @@ train on Squares {
 }
 `
 
-// childVariable tells the test binary that it is a training process that a test kills; its value is the folder.
+// childVariable tells the test binary that it is a training process that a test kills; its value is the folder, the backend's name and how
+// checkpoints are written, with commas between.
 const childVariable = "NNC_TEST_TRAIN"
 
-// killsVariable is the number of rounds of TestKilled; a few keep the tests fast.
+// killsVariable is how many kills TestKilled makes at least in each of its settings; a few keep the tests fast.
 const killsVariable = "NNC_TEST_KILLS"
 
 func TestMain(m *testing.M) {
-	if folder := os.Getenv(childVariable); folder != "" {
-		if err := trainSmall(folder); err != nil {
+	if job := os.Getenv(childVariable); job != "" {
+		if err := trainSmall(job); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
@@ -280,72 +283,126 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// trainSmall trains the small program in a folder, with a checkpoint after every step, and goes on from the one that is there.
-func trainSmall(folder string) error {
+// killedEpochs is how long the runs of TestKilled are, and killedSteps how many steps an epoch of theirs has: 18 pictures in batches of 4.
+const (
+	killedEpochs = 12
+	killedSteps  = 5
+)
+
+// inBackground says that checkpoints are written while training goes on, one after the other; otherwise each step waits for its own.
+const inBackground = "background"
+
+// trainSmall trains the small program and goes on from the checkpoint that is there.
+func trainSmall(job string) error {
+	parts := strings.Split(job, ",")
+	folder, how := parts[0], parts[2]
+	k := slices.IndexFunc(backends, func(b codegen.Backend) bool { return b.Name() == parts[1] })
 	file := filepath.Join(folder, "small.nn")
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return err
 	}
-	c, err := build(diag.NewFile(file, string(text)), lang.Options{Set: map[string]string{"epochs": "4"}, Schema: fields(
+	c, err := build(diag.NewFile(file, string(text)), lang.Options{Set: map[string]string{"epochs": strconv.Itoa(killedEpochs)}, Schema: fields(
 		plan.Field{Name: "image", DType: tensor.F32, Shape: []int{6, 6, 3}},
 		plan.Field{Name: "label", DType: tensor.I32, Labels: []string{"dark", "light"}},
-	)}, setting{backend: interp.Backend{}, precision: tensor.F32})
+	)}, setting{backend: backends[k], precision: tensor.F32})
 	if err != nil {
 		return err
 	}
 	if err := train.Init(c.Program, c.plan, 1); err != nil {
 		return err
 	}
-	_, err = os.Stat(train.CheckpointPath(c.plan))
-	_, err = train.Run(context.Background(), c, c.plan, c.plan.Trains[0], train.Options{
-		Seed: 1, Resume: err == nil, CheckpointSteps: 1, Out: os.Stdout,
+	options := train.Options{
+		Seed: 1, CheckpointSteps: 1, Out: os.Stdout,
 		Save: func(path string) error {
 			_, err := weights.SaveProgram(path, c, c.plan)
 			return err
 		},
-	})
+	}
+	if how == inBackground {
+		options.CheckpointSteps, options.CheckpointEvery = 0, time.Nanosecond
+	}
+	_, err = os.Stat(train.CheckpointPath(c.plan))
+	options.Resume = err == nil
+	_, err = train.Run(context.Background(), c, c.plan, c.plan.Trains[0], options)
 	return err
 }
 
-// A process that writes its state after every step may be killed at any moment, also while it writes.
+// A process that writes its state after every step, or all the time in the background, may be killed at any moment, also while it writes: in
+// the end its weights have the bits of a run that was left alone, and no step that had been kept is computed again.
 func TestKilled(t *testing.T) {
-	rounds := 3
+	wanted := 2
+	r := rand.New(rand.NewPCG(5, 6))
 	if n, err := strconv.Atoi(os.Getenv(killsVariable)); err == nil {
-		rounds = n
+		wanted, r = n, rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
 	}
+	for _, b := range backends {
+		for _, how := range []string{"every_step", inBackground} {
+			t.Run(b.Name()+"/"+how, func(t *testing.T) { killed(t, b.Name()+","+how, wanted, r) })
+		}
+	}
+}
+
+// resumed is the step that a run goes on from.
+var resumed = regexp.MustCompile(`resuming after step (\d+) `)
+
+// killed makes at least so many kills in runs of one kind, and carries each run to its end.
+func killed(t *testing.T, how string, wanted int, r *rand.Rand) {
 	start := func(folder string) *exec.Cmd {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childVariable+"="+folder)
+		cmd.Env = append(os.Environ(), childVariable+"="+folder+","+how)
 		return cmd
 	}
 	whole := smallFolder(t, smallProgram)
+	if o := finish(t, start(whole)); o.code != 0 { // which also leaves machine code in the cache
+		t.Fatalf("exit code %d: %s", o.code, o.err)
+	}
 	began := time.Now()
-	if o := finish(t, start(whole)); o.code != 0 {
+	if o := finish(t, start(smallFolder(t, smallProgram))); o.code != 0 {
 		t.Fatalf("exit code %d: %s", o.code, o.err)
 	}
 	lasted := time.Since(began)
 	want := read(t, whole, "small.h5")
 
-	r := rand.New(rand.NewPCG(5, 6))
-	for round := range rounds {
+	kills, inWrite, without, runs := 0, 0, 0, 0
+	for kills < wanted {
 		folder := smallFolder(t, smallProgram)
-		kills := 0
-		for {
+		runs++
+		epochs := 0 // that are over, of this run
+		for here := 0; ; here++ {
 			// A process that is always killed early would never end.
-			limit := lasted + time.Duration(kills)*lasted/4
+			limit := lasted + time.Duration(here)*lasted/4
 			o := stopAfter(t, start(folder), 0, time.Duration(r.Int64N(int64(limit))), syscall.SIGKILL)
+			if m := resumed.FindStringSubmatch(o.out); m != nil && !strings.HasSuffix(how, inBackground) {
+				if step, _ := strconv.Atoi(m[1]); step < epochs*killedSteps {
+					t.Errorf("run %d, after %d kills: %d epochs of %d steps were over, and it goes on after step %d", runs, here, epochs, killedSteps, step)
+				}
+			}
+			epochs += strings.Count(o.out, "\nEpoch ")
 			if o.code == 0 {
 				break
 			}
 			if o.code > 0 {
-				t.Fatalf("round %d, after %d kills: exit code %d: %s", round+1, kills, o.code, o.err)
+				t.Fatalf("run %d, after %d kills: exit code %d: %s", runs, here, o.code, o.err)
 			}
 			kills++
+			left, err := filepath.Glob(filepath.Join(folder, ".small.*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range left {
+				if err := os.Remove(name); err != nil {
+					t.Fatal(err)
+				}
+			}
+			inWrite += len(left)
+			if _, err := os.Stat(filepath.Join(folder, "small.ckpt")); err != nil {
+				without++
+			}
 		}
 		if !bytes.Equal(read(t, folder, "small.h5"), want) {
-			t.Errorf("round %d, after %d kills: the weights differ", round+1, kills)
+			t.Errorf("run %d: the weights differ", runs)
 		}
-		t.Logf("round %d: %d kills", round+1, kills)
 	}
+	t.Logf("%d runs killed %d times: %d times while a file was written, %d times before the first checkpoint", runs, kills, inWrite, without)
 }
