@@ -34,8 +34,9 @@ type epilogue struct {
 	done   bool         // the launches are made
 }
 
-// epilogues finds what can be computed together with the convolutions of f: of each by the convolution, and by the nests that it stands for.
-func (l *lowering) epilogues(f *ir.Func, inPlace []*update) map[*ir.Instr]*epilogue {
+// epilogues finds what can be computed together with the convolutions of f, whose results are not among those kept: of each by the convolution, and by
+// the nests that it stands for.
+func (l *lowering) epilogues(f *ir.Func, kept []*ir.Value) map[*ir.Instr]*epilogue {
 	all := map[*ir.Instr]*epilogue{}
 	if l.math != codegen.Fast {
 		return all
@@ -47,10 +48,6 @@ func (l *lowering) epilogues(f *ir.Func, inPlace []*update) map[*ir.Instr]*epilo
 				users[a] = append(u, in)
 			}
 		}
-	}
-	kept := slices.Clone(f.Results)
-	for _, u := range inPlace {
-		kept = append(kept, u.args...)
 	}
 	for _, in := range f.Body {
 		if in.Op != ir.OpNest || slices.Contains(kept, in.Result()) {
@@ -73,7 +70,7 @@ func (l *lowering) epilogues(f *ir.Func, inPlace []*update) map[*ir.Instr]*epilo
 
 // byWinograd returns the convolution that a nest is, if Winograd's algorithm computes it.
 func (l *lowering) byWinograd(in *ir.Instr) *convolution {
-	if l.math != codegen.Fast {
+	if l.math != codegen.Fast || in.Op != ir.OpNest {
 		return nil
 	}
 	if c := asConvolution(in.Nest, operandTypes(in)); c != nil && c.pays() {
@@ -92,7 +89,7 @@ func (b *bodyLowering) epilogue(f *ir.Func, e *epilogue, in *ir.Instr) error {
 	for _, part := range e.parts {
 		results = append(results, b.define(part.Result(), exec.Slot{Place: exec.Arena}))
 	}
-	return b.winograd(b.p, e.convolution, b.numbers(f, e.in.Args), e, b.numbers(f, e.others()), results, e.in.Loc, nestName(e.in.Nest))
+	return b.convolution(f, e.in, e.convolution, e, results)
 }
 
 func operandTypes(in *ir.Instr) []ir.Type {

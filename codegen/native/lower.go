@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/codegen"
@@ -50,7 +51,12 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	}
 	body = fuse(body)
 	inPlace := updates(body)
-	b.epilogues = l.epilogues(body, inPlace)
+	kept := slices.Clone(body.Results)
+	for _, u := range inPlace {
+		kept = append(kept, u.args...)
+	}
+	body, b.unpooled = l.unpool(body, kept)
+	b.epilogues = l.epilogues(body, kept)
 	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues)); err != nil {
 		return nil, err
 	}
@@ -83,6 +89,7 @@ type bodyLowering struct {
 	carried map[int]int       // in a scan: where the cells live that it writes
 
 	epilogues map[*ir.Instr]*epilogue // of convolutions, and of the nests that they stand for
+	unpooled  map[*ir.Value]*unpooled // what is computed as it is read
 }
 
 // slot adds a slot.
@@ -111,6 +118,13 @@ func (b *bodyLowering) body(f *ir.Func) error {
 			}
 			continue
 		}
+		if c := b.byWinograd(in); c != nil {
+			z := b.define(in.Result(), exec.Slot{Place: exec.Arena})
+			if err := b.convolution(f, in, c, nil, []int{z}); err != nil {
+				return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
+			}
+			continue
+		}
 		if err := b.instr(f, in, b.numbers(f, in.Args)); err != nil {
 			return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
 		}
@@ -135,9 +149,6 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 	switch in.Op {
 	case ir.OpNest:
 		z := b.define(in.Result(), exec.Slot{Place: exec.Arena})
-		if c := b.byWinograd(in); c != nil {
-			return b.winograd(b.p, c, args, nil, nil, []int{z}, in.Loc, nestName(in.Nest))
-		}
 		return b.single(b.p, in.Nest, []*ir.Expr{in.Nest.Body}, args, []int{z}, nestName(in.Nest), in.Loc)
 	case ir.OpReshape:
 		b.define(in.Result(), exec.Slot{Place: exec.Alias, Index: args[0]})

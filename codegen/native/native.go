@@ -12,6 +12,7 @@
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
 //	winograd.go  convolutions of 3×3 by Winograd's algorithm (winograd_emit.go, winograd_transform.go), unless the math is strict
 //	epilogue.go  what follows such a convolution, computed with it
+//	unpool.go    gradients before max-pooling, read by such convolutions as they were pooled
 //	tiling.go    how many rows and vectors of the result are computed together
 //	emit.go      a nest → LLVM IR: points, vectors, reductions, guards (index.go: reads; body.go, scalar.go, poly_math.go: scalar ops)
 //	scope.go     LLVM IR with everything placed in the outermost loop that knows it, since no optimiser runs

@@ -2,6 +2,7 @@ package native
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -54,6 +55,9 @@ type convolution struct {
 
 	base    int    // where the weight of the window's first element lies
 	strides [4]int // of the weights: of di, dj, c, o
+
+	unpooled bool         // x, or y of a gradient, is read as it was pooled: see Note [Gradients before pooling]
+	pooled   [2]ir.Affine // its height and width then
 }
 
 // pays reports whether Winograd's algorithm computes c faster than direct sums: there must be enough channels to make up for the
@@ -224,25 +228,36 @@ func windowed(n *ir.Nest, ix ir.Affine) (windowIndex, bool) {
 	return windowIndex{}, false
 }
 
-// winograd appends the launches that compute c, or in its place e with the operands others.
-func (l *lowering) winograd(p *procedure, c *convolution, args []int, e *epilogue, others, results []int, loc ir.Loc, name string) error {
-	x, y := args[c.x], args[c.y]
+// convolution appends the launches that compute in, the convolution c, or in its place e.
+func (b *bodyLowering) convolution(f *ir.Func, in *ir.Instr, c *convolution, e *epilogue, results []int) error {
+	// The operand that may be read as it was pooled, and then the places beside it.
+	read := in.Args[c.x]
+	if c.gradient {
+		read = in.Args[c.y]
+	}
+	operand := []*ir.Value{read}
+	if u := b.unpooled[read]; u != nil {
+		of := *c
+		of.unpooled = true
+		of.pooled = u.pooled()
+		c, operand = &of, []*ir.Value{u.masked, u.place}
+	}
 	launch := func(part winogradPart, args, results []int) error {
-		k, err := l.winogradKernel(newWinograd(c, part, e, l.level))
+		k, err := b.winogradKernel(newWinograd(c, part, e, b.level))
 		if err == nil {
-			p.launch(exec.Launch{Kernel: k.number, Args: args, Results: results, Loc: loc, What: name, Sized: -1})
+			b.p.launch(exec.Launch{Kernel: k.number, Args: args, Results: results, Loc: in.Loc, What: nestName(in.Nest), Sized: -1})
 		}
 		return err
 	}
 	if c.gradient {
-		return launch(gradientPart, []int{x, y}, results)
+		return launch(gradientPart, b.numbers(f, slices.Concat([]*ir.Value{in.Args[c.x]}, operand)), results)
 	}
-	n := newWinograd(c, filterPart, nil, l.level).filterElems()
-	u := p.slot(exec.Slot{Type: ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Int(n)}}, Place: exec.Arena})
-	if err := launch(filterPart, []int{y}, []int{u}); err != nil {
+	n := newWinograd(c, filterPart, nil, b.level).filterElems()
+	u := b.p.slot(exec.Slot{Type: ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Int(n)}}, Place: exec.Arena})
+	if err := launch(filterPart, b.numbers(f, []*ir.Value{in.Args[c.y]}), []int{u}); err != nil {
 		return err
 	}
-	return launch(tilesPart, append([]int{x, u}, others...), results)
+	return launch(tilesPart, slices.Concat([]int{u}, b.numbers(f, operand), b.numbers(f, e.others())), results)
 }
 
 // winogradKernel returns the kernel w, which equal convolutions share.
@@ -262,6 +277,14 @@ func (l *lowering) winogradKernel(w *winograd) (*kernel, error) {
 	return k, nil
 }
 
+// operands returns how many operands the kernel has beside those of its epilogue.
+func (w *winograd) operands() int {
+	if w.unpooled {
+		return 3
+	}
+	return 2
+}
+
 // key returns a text that is equal for equal kernels.
 func (w *winograd) key() string {
 	weights := fmt.Sprint(w.base, w.strides)
@@ -271,12 +294,13 @@ func (w *winograd) key() string {
 	case tilesPart:
 		weights = ""
 	}
-	return fmt.Sprintf("winograd %d of %v×%v×%d + %v to %v×%d %s%s", w.part, w.images, w.in, w.c, w.offset, w.out, w.o, weights, w.epilogue.key())
+	return fmt.Sprintf("winograd %d of %v×%v×%d + %v to %v×%d %s%s", w.part, w.images, w.in, w.c, w.offset, w.out, w.o, weights, w.epilogue.key()) +
+		fmt.Sprintf(" unpooled %v of %v", w.unpooled, w.pooled)
 }
 
 // data returns what is needed to size a launch of w.
 func (w *winograd) data() exec.Kernel {
-	k := exec.Kernel{Results: w.epilogue.dtypes(), Operands: 2 + len(w.epilogue.others()), Cost: 1, Merge: -1, Identity: make([]byte, 4)}
+	k := exec.Kernel{Results: w.epilogue.dtypes(), Operands: w.operands() + len(w.epilogue.others()), Cost: 1, Merge: -1, Identity: make([]byte, 4)}
 	channels := whole(w.c * w.paddedO() / w.lanes)
 	work := w.total.mul(channels).scale(tilePoints) // multiplications of vectors
 	points, splits := w.blocks, whole(1)

@@ -140,6 +140,8 @@ type winogradWriter struct {
 	memory value.Value // the scratch memory
 
 	in, out      [2]value.Value // heights and widths of x and of z or y
+	pooled       [2]value.Value // of what is unpooled
+	place        value.Value    // the places of what is unpooled
 	down, across value.Value    // tiles in an image
 	count        value.Value    // tiles
 }
@@ -147,7 +149,7 @@ type winogradWriter struct {
 // writeWinograd writes w as a function of that name.
 func writeWinograd(m *module, name string, w *winograd) {
 	_, entry, args := m.newFunction(name)
-	e := &winogradWriter{winograd: w, words: words{entry, args, len(w.epilogue.dtypes()) + 2 + len(w.epilogue.others()), w.sizes}}
+	e := &winogradWriter{winograd: w, words: words{entry, args, len(w.epilogue.dtypes()) + w.operands() + len(w.epilogue.others()), w.sizes}}
 	if w.part == filterPart {
 		e.pointers = 2
 		e.filter()
@@ -158,6 +160,9 @@ func writeWinograd(m *module, name string, w *winograd) {
 	e.memory = e.pointer(exec.WordScratch, f32)
 	for k := range 2 {
 		e.in[k], e.out[k] = e.size(w.sizes.dim(w.convolution.in[k])), e.size(w.sizes.dim(w.convolution.out[k]))
+	}
+	if w.unpooled {
+		e.pooled = [2]value.Value{e.size(w.sizes.dim(w.convolution.pooled[0])), e.size(w.sizes.dim(w.convolution.pooled[1]))}
 	}
 	e.down, e.across, e.count = e.size(w.rowsOf), e.size(w.columns), e.size(w.total)
 	for k := exec.WordP0; k <= exec.WordR1; k++ {
@@ -264,8 +269,8 @@ func mask2(n int) *types.VectorType { return types.NewVector(uint64(n), i1) }
 
 // region returns where the side×side elements of n channels from (row, col) on lie, and the distance of their rows. If some lie outside they
 // are copied with zeros around them.
-func (e *winogradWriter) region(s *scope, from, image, row, col value.Value, size [2]value.Value, side, n int) (base, stride value.Value) {
-	patch := s.at(e.memory, int64Const(e.at.patch))
+func (e *winogradWriter) region(s *scope, from, image, row, col value.Value, size [2]value.Value, side, n, patchAt int) (base, stride value.Value) {
+	patch := s.at(e.memory, int64Const(e.at.patch+patchAt))
 	inside := s.and(below(s, row, size[0], side), below(s, col, size[1], side))
 	width := s.mul(size[1], int64Const(n))
 	base = s.at(from, s.add(s.mul(s.add(s.mul(image, size[0]), row), width), s.mul(col, int64Const(n))))
@@ -301,20 +306,58 @@ func below(s *scope, x, size value.Value, n int) value.Value {
 	return s.and(s.icmp(enum.IPredSGE, x, int64Const(0)), s.icmp(enum.IPredSLE, s.add(x, int64Const(n)), size))
 }
 
+// elements prepares to read side×side elements of n channels from (row, col) on, of which those outside are zero. What it returns begins to read them
+// at a vector of channels, and what that returns reads one element. If they are unpooled, from holds the pooled elements.
+func (e *winogradWriter) elements(s *scope, from, image, row, col value.Value, size [2]value.Value, side, n int, unpooled bool) func(s *scope, c, mask value.Value) func(i, j int) value.Value {
+	rowsOf := func(from value.Value, row, col value.Value, size [2]value.Value, side, patchAt int) []value.Value {
+		base, stride := e.region(s, from, image, row, col, size, side, n, patchAt)
+		rows := make([]value.Value, side)
+		for i := range rows {
+			rows[i] = s.at(base, s.mul(int64Const(i), stride))
+		}
+		return rows
+	}
+	if !unpooled {
+		rows := rowsOf(from, row, col, size, side, 0)
+		return func(s *scope, c, mask value.Value) func(i, j int) value.Value {
+			return func(i, j int) value.Value {
+				return s.load(s.at(rows[i], s.add(c, int64Const(j*n))), e.lanes, mask, nil)
+			}
+		}
+	}
+	row, col = s.blk.NewAShr(row, int64Const(1)), s.blk.NewAShr(col, int64Const(1))
+	half := side / 2
+	values := rowsOf(from, row, col, e.pooled, half, 0)
+	places := rowsOf(e.place, row, col, e.pooled, half, half*half*n)
+	return func(s *scope, c, mask value.Value) func(i, j int) value.Value {
+		zero := num(vector(e.lanes, f32), 0)
+		var x, place [tileIn / 2][tileIn / 2]value.Value
+		for i := range half {
+			for j := range half {
+				off := s.add(c, int64Const(j*n))
+				x[i][j] = s.load(s.at(values[i], off), e.lanes, mask, nil)
+				place[i][j] = s.bitcast(s.load(s.at(places[i], off), e.lanes, mask, nil), i32)
+			}
+		}
+		return func(i, j int) value.Value {
+			p := place[i/2][j/2]
+			return s.choose(s.icmp(enum.IPredEQ, p, integer(p.Type(), int64(i%2*2+j%2))), x[i/2][j/2], zero)
+		}
+	}
+}
+
 // operandTile writes the transformation of a tile of x: V = Bᵀ d B.
 func (e *winogradWriter) operandTile(s *scope, x value.Value, t tile) {
-	base, stride := e.region(s, x, t.image, s.add(t.row, int64Const(e.offset[0])), s.add(t.col, int64Const(e.offset[1])), e.in, tileIn, e.c)
-	var rows [tileIn]value.Value
-	for i := range rows {
-		rows[i] = s.at(base, s.mul(int64Const(i), stride))
-	}
+	load := e.elements(s, x, t.image, s.add(t.row, int64Const(e.offset[0])), s.add(t.col, int64Const(e.offset[1])), e.in, tileIn, e.c,
+		e.unpooled && e.part == tilesPart)
 	to := s.at(e.memory, s.add(int64Const(e.at.v), s.mul(t.slot, int64Const(e.at.vTile))))
 	e.vectorsOf(s, e.c, func(s *scope, c, mask value.Value) {
 		var d [tileIn][tileIn]value.Value
+		at := load(s, c, mask)
 		for j := range tileIn {
 			var col [tileIn]value.Value
 			for i := range tileIn {
-				col[i] = s.load(s.at(rows[i], s.add(c, int64Const(j*e.c))), e.lanes, mask, nil)
+				col[i] = at(i, j)
 			}
 			for i, v := range operandTransform(s, col) {
 				d[i][j] = v
@@ -333,9 +376,12 @@ func (e *winogradWriter) operandTile(s *scope, x value.Value, t tile) {
 func (e *winogradWriter) convolve() {
 	r := e.results()
 	operands := exec.WordResult + len(r)
-	x, u := e.pointer(operands, f32), e.pointer(operands+1, f32)
+	u, x := e.pointer(operands, f32), e.pointer(operands+1, f32)
+	if e.unpooled {
+		e.place = e.pointer(operands+2, f32) // as vectors of f32, whose bits are those of i32
+	}
 	for k := range e.epilogue.others() {
-		e.word(operands + 2 + k)
+		e.word(operands + e.operands() + k)
 	}
 	e.top.loop(e.word(exec.WordP0), e.word(exec.WordP1), 1, true, nil, func(s *scope, p value.Value, _ []value.Value) []value.Value {
 		first, count := e.blockOfTiles(s, p)
@@ -524,7 +570,7 @@ func (e *winogradWriter) follow(s *scope, x *ir.Expr, acc, channel, mask value.V
 		if k > e.epilogue.acc {
 			k-- // that operand is none of the kernel's
 		}
-		p := e.pointer(exec.WordResult+len(e.epilogue.dtypes())+2+k, memType(x.DType))
+		p := e.pointer(exec.WordResult+len(e.epilogue.dtypes())+e.operands()+k, memType(x.DType))
 		var v value.Value
 		if len(x.Read.Index) == 0 {
 			v = s.splat(s.load(p, 1, nil, nil), e.lanes)
@@ -565,6 +611,9 @@ func (e *winogradWriter) partOfTile(s *scope, t tile, size [2]value.Value, side 
 // gradient writes the kernel of the weights' gradient. It has one point; the split loop is over groups of blocks of tiles.
 func (e *winogradWriter) gradient() {
 	z, x, y := e.pointer(exec.WordResult, f32), e.pointer(exec.WordResult+1, f32), e.pointer(exec.WordResult+2, f32)
+	if e.unpooled {
+		e.place = e.pointer(exec.WordResult+3, f32) // as vectors of f32, whose bits are those of i32
+	}
 	s := e.top
 	sums := s.at(e.memory, int64Const(e.at.sums))
 	s.loop(int64Const(0), int64Const(tilePoints*e.at.sPoint), e.lanes, true, nil, func(s *scope, k value.Value, _ []value.Value) []value.Value {
@@ -591,18 +640,15 @@ func (e *winogradWriter) gradient() {
 
 // cotangentTile writes the transformation of a tile of y: A y Aᵀ.
 func (e *winogradWriter) cotangentTile(s *scope, y value.Value, t tile) {
-	base, stride := e.region(s, y, t.image, t.row, t.col, e.out, tileOut, e.o)
-	var rows [tileOut]value.Value
-	for i := range rows {
-		rows[i] = s.at(base, s.mul(int64Const(i), stride))
-	}
+	load := e.elements(s, y, t.image, t.row, t.col, e.out, tileOut, e.o, e.unpooled)
 	to := s.at(e.memory, s.add(int64Const(e.at.m), s.mul(t.slot, int64Const(e.at.mTile))))
 	e.vectorsOf(s, e.o, func(s *scope, c, mask value.Value) {
 		var d [tileIn][tileOut]value.Value
+		at := load(s, c, mask)
 		for j := range tileOut {
 			var col [tileOut]value.Value
 			for i := range tileOut {
-				col[i] = s.load(s.at(rows[i], s.add(c, int64Const(j*e.o))), e.lanes, mask, nil)
+				col[i] = at(i, j)
 			}
 			for i, v := range cotangentTransform(s, col) {
 				d[i][j] = v
