@@ -16,14 +16,35 @@ import (
 type mapping struct {
 	*dataset
 	base frame
+	part int // its number, from 1, where there are several data; 0 where there is one
 	raw  map[string]*array
 	old  *scope // the fields as the source gives them, and the data's lets
 }
 
 // fields binds the fields of a dataset in f's scope: parameters of the function with the map applied, made when they are first
 // used.
-func (f *frame) fields(d *dataset) {
-	m := &mapping{dataset: d, base: *f, raw: map[string]*array{}, old: newScope(d.scope)}
+func (f *frame) fields(d *dataset) { f.fieldsOf(d, 0) }
+
+// examples are the fields of one of several data that a train is on, as values.
+type examples struct {
+	data  *dataset
+	scope *scope
+}
+
+func (e *examples) describe() string { return "an example of " + e.data.decl.Name.Name }
+
+// severalFields binds the names of several datasets to their examples.
+func (f *frame) severalFields(list []*dataset) {
+	for k, d := range list {
+		inner := f.nested()
+		inner.fieldsOf(d, k+1)
+		f.scope.set(d.decl.Name.Name, &examples{d, inner.scope}, d.decl.Name.Span())
+	}
+}
+
+// fieldsOf is fields of the data with that number, if there are several.
+func (f *frame) fieldsOf(d *dataset, part int) {
+	m := &mapping{dataset: d, base: *f, part: part, raw: map[string]*array{}, old: newScope(d.scope)}
 	m.old.set("standardise", &builtin{name: "standardise", call: m.standardise}, diag.Span{})
 	for _, field := range d.plan.Fields {
 		m.old.set(field.Name, &deferred{find: func() value { return m.param(field.Name) }}, d.decl.Name.Span())
@@ -92,7 +113,7 @@ func (m *mapping) param(name string) value {
 	for _, n := range field.Shape {
 		switch n {
 		case -1:
-			shape = append(shape, f.lengthOf(field))
+			shape = append(shape, m.lengthOf(field))
 		case unknownSize:
 			f.errorf(m.decl.Name.Span(), diag.DataError, "how many columns %s.%s has is not known, since the data could not be read", m.decl.Name.Name, name)
 			return poison{}
@@ -100,9 +121,17 @@ func (m *mapping) param(name string) value {
 			shape = append(shape, ir.Int(n))
 		}
 	}
-	v := f.b.Param(name, ir.Type{DType: field.DType, Shape: shape})
+	v := f.b.Param(m.dataset.fieldParam(name, m.part), ir.Type{DType: field.DType, Shape: shape})
 	m.raw[name] = f.arrayOf(v, []*axis{f.batch}).named(name, diag.Span{})
 	return m.raw[name]
+}
+
+// fieldParam is the name of the parameter that holds a field: that of the field, behind the data's where there are several.
+func (d *dataset) fieldParam(field string, part int) string {
+	if part == 0 {
+		return field
+	}
+	return d.decl.Name.Name + "." + field
 }
 
 // unknownSize is a dimension of a field that only the data can tell.
@@ -110,10 +139,13 @@ const unknownSize = 0
 
 // lengthOf is the dimension of a field that is each example's own length, see Note [Own lengths]. The function gets a parameter with
 // the lengths.
-func (f *frame) lengthOf(field plan.Field) ir.Affine {
-	symbol := "L" + field.Name
+func (m *mapping) lengthOf(field plan.Field) ir.Affine {
+	f, symbol := &m.base, "L"+field.Name
+	if m.part > 0 {
+		symbol = fmt.Sprintf("L%d_%s", m.part, field.Name)
+	}
 	if f.lengths[symbol] == nil {
-		v := f.b.Param(plan.LengthField(field.Name), ir.Type{DType: tensor.I32, Shape: []ir.Affine{f.batch.extent}})
+		v := f.b.Param(m.dataset.fieldParam(plan.LengthField(field.Name), m.part), ir.Type{DType: tensor.I32, Shape: []ir.Affine{f.batch.extent}})
 		f.operand(v)
 		f.lengths[symbol] = v
 	}

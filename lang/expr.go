@@ -340,6 +340,11 @@ func (f *frame) member(n *syntax.Field) value {
 			return f.resolve(b, n.Name.Span(), name)
 		}
 		known = (&scope{names: x.scope.names}).visible()
+	case *examples:
+		if b := x.scope.names[name]; b != nil {
+			return f.resolve(b, n.Name.Span(), name)
+		}
+		known = x.data.fieldNames()
 	case *dataset:
 		if x.has(name) {
 			return field{x, name}

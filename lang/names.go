@@ -26,6 +26,7 @@ type names struct {
 	bad   map[syntax.Decl]bool     // in which an error was found
 	body  bodyKind                 // what kind of declaration statements belong to
 	scan  bool                     // in the body of a scan
+	on    []*syntax.Ident          // in a train: its data
 	step  *reach                   // in a train's `until`: what its steps see
 	words []string                 // words that mean something only here, such as step
 	ended map[string]*declaredName // names of this declaration whose block or expression has ended
@@ -500,6 +501,8 @@ func (n *names) dataOf(name string) *syntax.Data {
 // train checks a train: its statements in order, then its settings, which see all of them.
 func (n *names) train(t *syntax.Train) {
 	n.body, n.words = trainBody, trainWords
+	n.on = t.On
+	defer func() { n.on = nil }()
 	n.nested(func() {
 		for _, on := range t.On {
 			d := n.dataOf(on.Name)
@@ -511,13 +514,12 @@ func (n *names) train(t *syntax.Train) {
 				continue
 			}
 			fields, known := n.fields(d)
-			if !known || len(t.On) > 1 {
-				n.scope.open = true
+			if len(t.On) > 1 {
+				continue // their fields are Photos.image
 			}
-			if len(t.On) == 1 {
-				n.declareFields(fields)
-				n.declareFields(mapFields(d))
-			}
+			n.scope.open = n.scope.open || !known
+			n.declareFields(fields)
+			n.declareFields(mapFields(d))
 		}
 		n.nested(func() {
 			n.statements(t.Body)

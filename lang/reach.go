@@ -241,6 +241,22 @@ func (n *names) elsewhere(name string) (message, fix string) {
 	case "rest":
 		return "`rest` can stand only after `over`", ""
 	}
+	var several []string
+	if len(n.on) > 1 {
+		for _, on := range n.on {
+			if d := n.dataOf(on.Name); d != nil {
+				fields, _ := n.fields(d)
+				for _, f := range append(fields, mapFields(d)...) {
+					if f.Name == name && !slices.Contains(several, on.Name+"."+name) {
+						several = append(several, on.Name+"."+name)
+					}
+				}
+			}
+		}
+	}
+	if len(several) > 0 {
+		return "`" + name + "` is a field of one of the several data that this train is on", "write " + strings.Join(several, " or ")
+	}
 	for _, d := range n.tree.Decls {
 		data, ok := d.(*syntax.Data)
 		if !ok {

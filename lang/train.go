@@ -93,16 +93,22 @@ func (e *elaborator) train(decl *syntax.Train) {
 		if slices.ContainsFunc(functions, m.usedBy) {
 			p.Models = append(p.Models, &plan.Model{Name: m.decl.Name.Name}) // completed by predictor
 			if m.data == nil && len(t.data) > 0 {
-				m.data = t.data[0]
+				m.data = t.dataOf(m)
 			}
 		}
 	}
-	for _, d := range t.data {
-		for _, fn := range functions {
-			for _, q := range fn.Params {
-				if r := d.raw(q.Name); r.DType != tensor.Invalid && !slices.ContainsFunc(p.Fields, func(f plan.Field) bool { return f.Name == r.Name }) {
-					p.Fields = append(p.Fields, r)
-				}
+	for k, d := range t.data {
+		part := 0
+		if len(t.data) > 1 {
+			part = k + 1
+		}
+		for _, r := range d.plan.Fields {
+			r.Name = d.fieldParam(r.Name, part)
+			takes := func(fn *ir.Func) bool {
+				return slices.ContainsFunc(fn.Params, func(q *ir.Value) bool { return q.Name == r.Name })
+			}
+			if slices.ContainsFunc(functions, takes) {
+				p.Fields = append(p.Fields, r)
 			}
 		}
 	}
@@ -110,6 +116,16 @@ func (e *elaborator) train(decl *syntax.Train) {
 	t.watch(f, p)
 	t.load(f, p)
 	e.plan.Trains = append(e.plan.Trains, p)
+}
+
+// dataOf is the data whose map a prediction of a model runs: the first that has all that the model takes.
+func (t *trainer) dataOf(m *modelValue) *dataset {
+	for _, d := range t.data {
+		if !slices.ContainsFunc(m.decl.Params, func(p *syntax.Param) bool { return !d.has(p.Name.Name) }) {
+			return d
+		}
+	}
+	return t.data[0]
 }
 
 // steps elaborates the functions for a step, one for each set of updates that are due.
@@ -171,13 +187,22 @@ func (t *trainer) findData(f *frame, p *plan.Train) bool {
 		}
 		t.data = append(t.data, d)
 	}
-	if len(t.data) > 1 {
-		f.errorf(t.decl.On[1].Span(), diag.NotSupported, "this version of nnc does not have training on several data at once yet").Fix =
-			"bring the examples together in one source, or train on one after the other: train first on " + t.decl.On[0].Name + " { … }, train second on " + t.decl.On[1].Name + " { … }"
-		return false
-	}
-	if len(t.data) == 1 {
-		p.Data = t.data[0].plan
+	for k, d := range t.data {
+		switch first := slices.Index(t.data, d); {
+		case first < k:
+			e := f.errorf(t.decl.On[k].Span(), diag.DuplicateName, "this train is on %s twice", d.decl.Name.Name)
+			e.Fix = "declare the data again under another name, and train on both"
+			f.relate(e, t.decl.On[first].Span(), "it is named here")
+			return false
+		case k == 0:
+			p.Data = d.plan
+			continue
+		case d.plan.Order == "streams":
+			f.errorf(t.decl.On[k].Span(), diag.ConflictingSettings, "%s is in the order of streams, which only the first of several data can be", d.decl.Name.Name).Fix =
+				"name it first: an epoch is a pass over the first data, and the others repeat"
+			return false
+		}
+		p.Others = append(p.Others, d.plan)
 	}
 	return true
 }
@@ -289,8 +314,10 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 		fn.spread = map[*ir.Cell]*ir.Value{}
 	}
 	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals)}
-	for _, d := range t.data {
-		f.fields(d)
+	if len(t.data) > 1 {
+		f.severalFields(t.data)
+	} else if len(t.data) == 1 {
+		f.fields(t.data[0])
 	}
 	f.runValues(f.scope)
 	f.scope = newScope(f.scope)
@@ -379,8 +406,11 @@ func (t *trainer) bindBatch(f *frame) {
 	if len(t.data) == 0 || slices.ContainsFunc(f.b.Func.Params, func(p *ir.Value) bool { return len(p.Type.Shape) > 0 }) {
 		return
 	}
-	d := t.data[0]
-	(&mapping{dataset: d, base: *f, raw: map[string]*array{}}).param(d.plan.Fields[0].Name)
+	d, part := t.data[0], 0
+	if len(t.data) > 1 {
+		part = 1
+	}
+	(&mapping{dataset: d, base: *f, part: part, raw: map[string]*array{}}).param(d.plan.Fields[0].Name)
 }
 
 // minimizeStep elaborates one minimize: the loss, its gradients and the updates. before runs between the loss and the updates, so
@@ -503,6 +533,16 @@ func (t *trainer) metrics(f *frame) []metric {
 	return out
 }
 
+// unvalidated is data of the train that has no validation split, so that nothing is validated; nil if all have one.
+func (t *trainer) unvalidated() *dataset {
+	for _, d := range t.data {
+		if !d.validates() {
+			return d
+		}
+	}
+	return nil
+}
+
 // until builds the function that decides after an epoch whether the target is reached.
 func (t *trainer) until(p *plan.Train, name string) {
 	g := t.set.given["until"]
@@ -529,10 +569,10 @@ func (t *trainer) until(p *plan.Train, name string) {
 	if !ok {
 		return
 	}
-	if len(t.data) > 0 && !t.data[0].validates() {
+	if d := t.unvalidated(); d != nil {
 		for _, q := range fn.b.Func.Params {
 			if strings.HasPrefix(q.Name, "val_") {
-				f.errorf(g.node.Span(), diag.NoValidation, "`until` needs %s, but the data %s has no validation split", q.Name, t.data[0].decl.Name.Name).Fix =
+				f.errorf(g.node.Span(), diag.NoValidation, "`until` needs %s, but the data %s has no validation split", q.Name, d.decl.Name.Name).Fix =
 					"give the data a validation part, or use " + strings.TrimPrefix(q.Name, "val_")
 				return
 			}

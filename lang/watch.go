@@ -47,7 +47,8 @@ func (t *trainer) watch(f *frame, p *plan.Train) {
 
 // keep reads `keep: best val_loss`.
 func (t *trainer) keep(f *frame, c *syntax.Clause, p *plan.Train) {
-	validates := len(t.data) > 0 && t.data[0].validates()
+	unvalidated := t.unvalidated()
+	validates := len(t.data) > 0 && unvalidated == nil
 	name, ok := c.Value.(*syntax.Name)
 	if c.Best == nil || !ok {
 		d := f.errorf(c.Value.Span(), diag.InvalidValue, "`keep` says which epoch's weights are kept: the best by one value")
@@ -63,8 +64,8 @@ func (t *trainer) keep(f *frame, c *syntax.Clause, p *plan.Train) {
 	}
 	if validated && !validates {
 		message := "`keep` needs " + name.Name + ", but there is no data to validate on"
-		if len(t.data) > 0 {
-			message = "`keep` needs " + name.Name + ", but the data " + t.data[0].decl.Name.Name + " has no validation split"
+		if unvalidated != nil {
+			message = "`keep` needs " + name.Name + ", but the data " + unvalidated.decl.Name.Name + " has no validation split"
 		}
 		f.errorf(name.Span(), diag.NoValidation, "%s", message).Fix = "give the data a validation part, or use " + metric
 		return

@@ -143,7 +143,7 @@ func (c *benchCmd) work(l *loaded, prog runtime.Program) (*work, error) {
 		return nil, err
 	}
 	w := &work{prog: prog, batch: max(1, int(c.Batch))}
-	src, err := c.examples(l, m.Data, m.Fields)
+	src, err := c.examples(l, l.data[m.Data], m.Fields)
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +185,7 @@ func (c *benchCmd) trainingWork(l *loaded, prog runtime.Program) (*work, error) 
 	if w.batch == 0 {
 		w.batch = t.FullBatch()
 	}
-	src, err := c.examples(l, t.Data, t.Fields)
+	src, err := c.trainExamples(l, t)
 	if err != nil {
 		return nil, err
 	}
@@ -201,8 +201,20 @@ func (c *benchCmd) trainingWork(l *loaded, prog runtime.Program) (*work, error) 
 	return w, nil
 }
 
-// examples finds the examples to take batches from.
-func (c *benchCmd) examples(l *loaded, d *plan.Data, fields []plan.Field) (data.Source, error) {
+// trainExamples finds the examples to train on.
+func (c *benchCmd) trainExamples(l *loaded, t *plan.Train) (data.Source, error) {
+	var ds *data.Dataset
+	if !slices.ContainsFunc(t.AllData(), func(d *plan.Data) bool { return l.data[d] == nil }) {
+		var err error
+		if ds, err = train.Examples(t, func(d *plan.Data) (*data.Dataset, error) { return l.data[d], nil }); err != nil {
+			return nil, err
+		}
+	}
+	return c.examples(l, ds, t.Fields)
+}
+
+// examples finds the examples to take batches from; ds is nil where the data could not be read.
+func (c *benchCmd) examples(l *loaded, ds *data.Dataset, fields []plan.Field) (data.Source, error) {
 	if c.Inputs != "" {
 		if err := command.CheckFile(c.Inputs); err != nil {
 			return nil, err
@@ -222,7 +234,7 @@ func (c *benchCmd) examples(l *loaded, d *plan.Data, fields []plan.Field) (data.
 		}
 		return data.Memory(have, columns...)
 	}
-	if ds := l.data[d]; ds != nil && ds.Train != nil {
+	if ds != nil && ds.Train != nil {
 		return ds.Train, nil
 	}
 	if len(l.missing) > 0 {

@@ -48,28 +48,54 @@ func (d *drawing) pipeline(t *plan.Train, decl *syntax.Train) {
 	}
 }
 
-// dataNodes draws the source, the map and the batches; nil where a train has no data.
+// dataNodes draws the source and the map of each data, and the batches; nil where a train has no data.
 func (d *drawing) dataNodes(t *plan.Train) *graph.Node {
 	if t.Data == nil {
 		return nil
 	}
-	decl := dataDecl(d.tree, t.Data.Name)
-	lines := []string{t.Data.Name}
+	how := "in order"
+	if t.Data.Shuffle {
+		how = "shuffled anew each epoch"
+	}
+	lines := []string{fmt.Sprintf("batches of %d", t.Batch), how}
+	if len(t.Others) > 0 {
+		lines = append(lines, "epochs are those of "+t.Data.Name)
+	}
+	type end struct {
+		node   *graph.Node
+		fields string
+	}
+	var ends []end
+	for _, one := range t.AllData() {
+		node, fields := d.sourceNodes(t, one)
+		ends = append(ends, end{node, fields})
+	}
+	batches := d.Add(graph.Op, 0, "batches", lines...)
+	for _, e := range ends {
+		d.Connect(e.node, batches).Label = e.fields
+	}
+	return batches
+}
+
+// sourceNodes draws a source and its map. It returns the last node and what its examples have, if that is not on the way to it.
+func (d *drawing) sourceNodes(t *plan.Train, from *plan.Data) (*graph.Node, string) {
+	decl := dataDecl(d.tree, from.Name)
+	lines := []string{from.Name}
 	var mapped syntax.Expr
 	if decl != nil {
 		lines = append(lines, callName(clause(decl.Body, "source")))
 		mapped = clause(decl.Body, "map")
 	}
-	if ds := d.data.data[t.Data]; ds != nil {
+	if ds := d.data.data[from]; ds != nil {
 		for i, src := range []data.Source{ds.Train, ds.Validation, ds.Test} {
 			if src != nil {
 				lines = append(lines, fmt.Sprintf("%s %s", term.Count(src.Len()), [...]string{"for training", "for validation", "for testing"}[i]))
 			}
 		}
 	}
-	last := d.Add(graph.Data, 0, t.Data.Name, lines...)
-	fields := fieldsText(t.Data.Fields)
-	if fields == "" {
+	last := d.Add(graph.Data, 0, from.Name, lines...)
+	fields := fieldsText(from.Fields)
+	if fields == "" && len(t.Others) == 0 {
 		fields = fieldsText(t.Fields)
 	}
 	if mapped != nil {
@@ -77,13 +103,7 @@ func (d *drawing) dataNodes(t *plan.Train) *graph.Node {
 		d.Connect(last, node).Label = fields
 		last, fields = node, ""
 	}
-	how := "in order"
-	if t.Data.Shuffle {
-		how = "shuffled anew each epoch"
-	}
-	batches := d.Add(graph.Op, 0, "batches", fmt.Sprintf("batches of %d", t.Batch), how)
-	d.Connect(last, batches).Label = fields
-	return batches
+	return last, fields
 }
 
 // lossNode draws the loss and the metrics as they are written.

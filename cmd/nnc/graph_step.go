@@ -80,8 +80,8 @@ func (s *stepDrawing) findRegions(decl *syntax.Train) {
 	add := func(n syntax.Node, kind graph.Kind, lines ...string) {
 		s.regions = append(s.regions, &region{node: n, kind: kind, lines: lines})
 	}
-	if s.train.Data != nil {
-		if data := dataDecl(s.tree, s.train.Data.Name); data != nil {
+	for _, d := range s.train.AllData() {
+		if data := dataDecl(s.tree, d.Name); data != nil {
 			if m := clause(data.Body, "map"); m != nil {
 				add(m, graph.Op, append([]string{"map"}, recordTexts(m)...)...)
 			}

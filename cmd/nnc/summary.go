@@ -68,7 +68,7 @@ func printMemory(w io.Writer, p *plan.Program) {
 	for _, t := range p.Trains {
 		sizes := map[string]int{}
 		if t.Data != nil {
-			sizes["B"] = t.Data.Batch
+			sizes["B"] = t.FullBatch()
 		}
 		m, err := native.Memory(p.Module, t.StepFunc(0), sizes)
 		if err != nil {
@@ -79,7 +79,7 @@ func printMemory(w io.Writer, p *plan.Program) {
 			fmt.Fprintf(w, " of %s", t.Label)
 		}
 		if t.Data != nil {
-			fmt.Fprintf(w, " with batches of %d", t.Data.Batch)
+			fmt.Fprintf(w, " with batches of %d", t.FullBatch())
 		}
 		fmt.Fprintf(w, " needs %s bytes in native code: %s of parameters and state, %s of values on the way\n",
 			term.Count(m.Total()), term.Bytes(int64(m.Cells)), term.Bytes(int64(m.Arena+m.Consts)))

@@ -26,6 +26,9 @@ func Encode(p *Program) ([]byte, error) {
 	}
 	for _, t := range p.Trains {
 		st := storedTrain{Train: t, Data: slices.Index(p.Data, t.Data)}
+		for _, d := range t.Others {
+			st.Others = append(st.Others, slices.Index(p.Data, d))
+		}
 		for _, m := range t.Models {
 			st.Models = append(st.Models, slices.Index(p.Models, m))
 		}
@@ -77,6 +80,13 @@ func Decode(text []byte, m *ir.Module) (*Program, error) {
 		if st.Train.Data, err = at(p.Data, st.Data); err != nil {
 			return nil, err
 		}
+		for _, k := range st.Others {
+			other, err := at(p.Data, k)
+			if err != nil {
+				return nil, err
+			}
+			st.Train.Others = append(st.Train.Others, other)
+		}
 		for _, k := range st.Models {
 			model, err := at(p.Models, k)
 			if err != nil {
@@ -126,6 +136,7 @@ type storedLayer struct {
 type storedTrain struct {
 	*Train
 	Data   int
+	Others []int `json:",omitempty"`
 	Models []int `json:",omitempty"`
 }
 
@@ -290,6 +301,9 @@ func (p *Program) checkTrain(t *Train) error {
 		if n < 1 {
 			return fmt.Errorf("a period of %d", n)
 		}
+	}
+	if slices.Contains(t.Others, nil) || t.Data == nil && len(t.Others) > 0 {
+		return errors.New("one of its data is missing")
 	}
 	funcs := []string{t.Eval, t.Until}
 	for due := range 1 << len(t.Every) {

@@ -176,11 +176,12 @@ type Shape []int
 type Train struct {
 	Label    string   // "" if it has none
 	Data     *Data    // nil if it trains on no data
+	Others   []*Data  // data after the first: an example has one of each, fields are named "Photos.image", and epochs are those of Data
 	Batch    int      // examples in a full batch
 	Step     string   // function that does one step, where Every is empty; see StepFunc
 	Every    []int    // periods of updates that are not made at every step
 	Eval     string   // function that measures one batch and changes nothing
-	Fields   []Field  // fields of the data that Step and Eval take
+	Fields   []Field  // fields of the data that Step and Eval take, as they name them
 	Models   []*Model // models that the loss reaches
 	Metrics  []string // names of Eval's results after the loss, and of Step's but for OnlyEval
 	OnlyEval []string // those of them that Step does not measure
@@ -232,6 +233,14 @@ func (t *Train) StepVariant(due int) string {
 		return t.Step
 	}
 	return fmt.Sprintf("%s.%d", t.Step, due)
+}
+
+// AllData lists the data that a train is on.
+func (t *Train) AllData() []*Data {
+	if t.Data == nil {
+		return nil
+	}
+	return append([]*Data{t.Data}, t.Others...)
 }
 
 // FullBatch returns the number of examples of a full batch.

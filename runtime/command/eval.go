@@ -57,7 +57,7 @@ type measured struct {
 
 // measure measures one train's models on the test split. A progress bar is drawn if standard error is a terminal.
 func (p *Program) measure(ctx context.Context, std *Streams, prog runtime.Program, t *plan.Train, opt train.EvalOptions) (*measured, error) {
-	ds, err := p.dataset(t.Data)
+	ds, err := p.examples(t)
 	if err != nil {
 		return nil, err
 	}

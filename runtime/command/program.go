@@ -48,9 +48,12 @@ const (
 // call is the command line that carries out a verb, for messages.
 func (p *Program) call(v Verb, more ...string) string { return line(append(p.Words(v), more...)) }
 
-// dataset opens a data declaration; nil has no data.
+// examples opens what a train is on; nil if it has no data.
+func (p *Program) examples(t *plan.Train) (*data.Dataset, error) { return train.Examples(t, p.dataset) }
+
+// dataset opens a data declaration.
 func (p *Program) dataset(d *plan.Data) (*data.Dataset, error) {
-	if d == nil || p.Data[d] != nil {
+	if p.Data[d] != nil {
 		return p.Data[d], nil
 	}
 	ds, err := train.OpenData(p.Plan, d)

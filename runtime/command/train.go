@@ -60,7 +60,7 @@ func (c *Train) Run(std *Streams, p *Program) error {
 	ctx, stop := UntilInterrupted()
 	defer stop()
 	for i, t := range p.Plan.Trains {
-		ds, err := p.dataset(t.Data)
+		ds, err := p.examples(t)
 		if err != nil {
 			return err
 		}

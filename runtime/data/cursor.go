@@ -14,11 +14,15 @@ type Cursor struct {
 	Seed                uint64
 	// Order is that of an Orderer, "" for other sources.
 	Order string `json:",omitempty"`
+	// Joined describes the other parts of a joined source, "" for other sources. Their positions follow from that in the first.
+	Joined string `json:",omitempty"`
 }
 
-// within returns c, completed, as a position in n examples read with opt.
-func (c Cursor) within(n int, order string, opt Options) (Cursor, error) {
-	full := Cursor{c.Pass, c.Batch, uint64(n), uint64(opt.Batch), opt.Shuffle, opt.Seed, order}
+// within returns c, completed, as a position in src read with opt.
+func (c Cursor) within(src Source, opt Options) (Cursor, error) {
+	n := src.Len()
+	parts, _ := partsOf(src)
+	full := Cursor{c.Pass, c.Batch, uint64(n), uint64(opt.Batch), opt.Shuffle, opt.Seed, orderOf(parts[0]), joinedText(src, opt)}
 	if c.Examples != 0 {
 		switch {
 		case c.Examples != full.Examples:
@@ -29,6 +33,8 @@ func (c Cursor) within(n int, order string, opt Options) (Cursor, error) {
 			return c, fmt.Errorf("the position was saved with shuffle %v, not %v: set it back or start anew", c.Shuffle, opt.Shuffle)
 		case c.Order != full.Order:
 			return c, fmt.Errorf("the position was saved with order %q, not %q: set it back or start anew", c.Order, full.Order)
+		case c.Joined != full.Joined:
+			return c, fmt.Errorf("the position was saved with %q beside the first data, not %q: restore the data or start anew", c.Joined, full.Joined)
 		case c.Seed != full.Seed:
 			return c, fmt.Errorf("the position was saved with seed %d, not %d: set the seed back or start anew", c.Seed, opt.Seed)
 		}

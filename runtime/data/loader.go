@@ -20,6 +20,8 @@ type Options struct {
 	// Shuffle visits the examples of each pass in an order of its own, which Seed and the pass's number determine.
 	Shuffle bool
 	Seed    uint64
+	// ShuffleJoined is Shuffle of the parts of a joined source after the first; nil: all as the first one. See Join.
+	ShuffleJoined []bool
 	// Repeat goes on with the next pass after the last batch of one; otherwise the loader ends there with io.EOF.
 	Repeat bool
 	// OnlyGood leaves out the examples that the source finds broken, where it would put others in their places. A batch then has
@@ -37,11 +39,12 @@ type Options struct {
 type Batch struct {
 	// Tensors holds one tensor per field of the source, the batch its first dimension. They are valid until Release.
 	Tensors []*tensor.Tensor
-	// Examples holds the index in the source of each row.
+	// Examples holds the index in the source of each row; in its first part, where it is joined.
 	Examples []int32
 	// Pass and Index count passes over the source and batches within a pass, from 0.
 	Pass, Index uint64
 
+	rows     [][]int32        // by part of the source, the example of each row; the first is Examples before broken ones are left out
 	full     []*tensor.Tensor // of Options.Batch rows; Tensors shares its elements
 	loader   *Loader
 	released atomic.Bool
@@ -52,6 +55,15 @@ type Batch struct {
 	failRow int    // of err; the lowest one, so that the message does not depend on timing
 	err     error
 	done    chan struct{}
+}
+
+// NameOf tells where the example of a row comes from that a field belongs to.
+func (b *Batch) NameOf(field, row int) string {
+	part := 0
+	for field >= b.loader.first[part+1] {
+		part++
+	}
+	return b.loader.parts[part].Name(int(b.rows[part][row]))
 }
 
 // Len returns the number of examples.
@@ -71,6 +83,8 @@ func (b *Batch) Release() {
 // Loader reads the batches of a source ahead, on goroutines of its own. Next, Cursor and Close belong to one goroutine.
 type Loader struct {
 	src    Source
+	parts  []Source // of src, see Join
+	first  []int    // by part, the number of its first field; one more for the end
 	fields []Field
 	opt    Options
 	cancel context.CancelFunc
@@ -112,7 +126,7 @@ func NewLoader(ctx context.Context, src Source, opt Options) (*Loader, error) {
 	if opt.Workers == 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
-	start, err := opt.Start.within(n, orderOf(src), opt)
+	start, err := opt.Start.within(src, opt)
 	if err != nil {
 		return nil, err
 	}
@@ -124,6 +138,7 @@ func NewLoader(ctx context.Context, src Source, opt Options) (*Loader, error) {
 		free:   make(chan []*tensor.Tensor, opt.Prefetch+2),
 		cursor: start,
 	}
+	l.parts, l.first = partsOf(src)
 	l.wg.Go(func() { l.dispatch(start) })
 	for range opt.Workers {
 		l.wg.Go(l.work)
@@ -237,16 +252,24 @@ func (l *Loader) Close() {
 func (l *Loader) dispatch(start Cursor) {
 	defer close(l.ready)
 	defer close(l.chunks)
+	orders := visits(l.src, l.opt)
 	pass, index := start.Pass, start.Batch
 	for {
-		order := l.order(pass)
 		n := l.src.Len()
 		for lo := int(index) * l.opt.Batch; lo < n; lo += l.opt.Batch {
-			examples := make([]int32, min(l.opt.Batch, n-lo))
-			for k := range examples {
-				examples[k] = order(lo + k)
+			rows := make([][]int32, len(orders))
+			for part, order := range orders {
+				rows[part] = make([]int32, min(l.opt.Batch, n-lo))
+				for k := range rows[part] {
+					if part == 0 {
+						rows[part][k] = order.example(pass, lo+k)
+						continue
+					}
+					place, size := pass*uint64(n)+uint64(lo+k), uint64(order.src.Len()) // in all passes
+					rows[part][k] = order.example(place/size, int(place%size))
+				}
 			}
-			b := l.batch(examples, pass, index)
+			b := l.batch(rows, pass, index)
 			if !l.send(b) {
 				return
 			}
@@ -259,30 +282,23 @@ func (l *Loader) dispatch(start Cursor) {
 	}
 }
 
-// order returns the examples of a pass by their place in the order of their visit.
-func (l *Loader) order(pass uint64) func(place int) int32 {
-	n := l.src.Len()
-	if o, ok := l.src.(Orderer); ok {
-		return o.Order(Visit{Seed: l.opt.Seed, Pass: pass, Batch: l.opt.Batch, Shuffle: l.opt.Shuffle})
-	}
-	if !l.opt.Shuffle {
-		return func(place int) int32 { return int32(place) }
-	}
-	return shuffled(l.opt.Seed, pass, n)
-}
-
-// batch returns a batch for the given examples whose tensors are still to be filled.
-func (l *Loader) batch(examples []int32, pass, index uint64) *Batch {
-	b := &Batch{Examples: examples, Pass: pass, Index: index, loader: l, done: make(chan struct{})}
+// batch returns a batch for the given examples of each part whose tensors are still to be filled.
+func (l *Loader) batch(rows [][]int32, pass, index uint64) *Batch {
+	b := &Batch{Examples: rows[0], rows: rows, Pass: pass, Index: index, loader: l, done: make(chan struct{})}
 	select {
 	case b.full = <-l.free:
 	default:
 		b.full = make([]*tensor.Tensor, len(l.fields))
 	}
 	b.Tensors = make([]*tensor.Tensor, len(b.full))
+	part := 0
 	for i, f := range l.fields {
+		for i >= l.first[part+1] {
+			part++
+		}
+		examples := rows[part]
 		if f.ragged() {
-			b.full[i] = padded(b.full[i], f, len(examples), longest(l.src, i, examples))
+			b.full[i] = padded(b.full[i], f, len(examples), longest(l.parts[part], i-l.first[part], examples))
 			b.Tensors[i] = b.full[i]
 			continue
 		}
@@ -341,7 +357,7 @@ func (l *Loader) read(c chunk) (int, error) {
 		if err := l.ctx.Err(); err != nil {
 			return row, err
 		}
-		err := l.readAt(int(c.batch.Examples[row]), c.batch.Tensors, row)
+		err := l.readAt(c.batch, row)
 		switch {
 		case l.opt.OnlyGood && errors.Is(err, ErrBroken):
 			c.batch.leaveOut(row)
@@ -352,11 +368,19 @@ func (l *Loader) read(c chunk) (int, error) {
 	return 0, nil
 }
 
-func (l *Loader) readAt(i int, dst []*tensor.Tensor, row int) error {
-	if r, ok := l.src.(Replacer); ok && l.opt.OnlyGood {
-		return r.AtOnly(i, dst, row)
+// readAt fills a row of b with an example of each part.
+func (l *Loader) readAt(b *Batch, row int) error {
+	for k, src := range l.parts {
+		example, dst := int(b.rows[k][row]), b.Tensors[l.first[k]:l.first[k+1]]
+		read := src.At
+		if r, ok := src.(Replacer); ok && l.opt.OnlyGood {
+			read = r.AtOnly
+		}
+		if err := read(example, dst, row); err != nil {
+			return err
+		}
 	}
-	return l.src.At(i, dst, row)
+	return nil
 }
 
 // leaveOut marks a row as broken.

@@ -95,7 +95,7 @@ func badExample(b *data.Batch, src data.Source) string {
 	if b == nil {
 		return ""
 	}
-	for row, example := range b.Examples {
+	for row := range b.Examples {
 		for i, t := range b.Tensors {
 			if t.DType != tensor.F32 && t.DType != tensor.F64 {
 				continue
@@ -103,7 +103,7 @@ func badExample(b *data.Batch, src data.Source) string {
 			size := t.Len() / t.Shape[0]
 			for k := row * size; k < (row+1)*size; k++ {
 				if v := t.At(k); math.IsNaN(v) || math.IsInf(v, 0) {
-					return fmt.Sprintf("the data itself is not finite: field %s of example %s holds %v", src.Fields()[i].Name, src.Name(int(example)), v)
+					return fmt.Sprintf("the data itself is not finite: field %s of example %s holds %v", src.Fields()[i].Name, b.NameOf(i, row), v)
 				}
 			}
 		}

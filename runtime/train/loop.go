@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/data"
@@ -34,7 +35,7 @@ func (r *run) train(ctx context.Context) error {
 	if r.ds != nil {
 		var err error
 		loader, err = data.NewLoader(ctx, r.ds.Train, data.Options{
-			Batch: r.t.FullBatch(), Repeat: true, Shuffle: r.t.Data.Shuffle, Seed: uint64(r.opt.Seed), Start: r.done.Cursor,
+			Batch: r.t.FullBatch(), Repeat: true, Shuffle: r.t.Data.Shuffle, ShuffleJoined: shuffleOthers(r.t), Seed: uint64(r.opt.Seed), Start: r.done.Cursor,
 		})
 		if err != nil {
 			return fmt.Errorf("data %s: %w", r.t.Data.Name, err)
@@ -49,6 +50,15 @@ func (r *run) train(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// shuffleOthers tells which data after the first is shuffled.
+func shuffleOthers(t *plan.Train) []bool {
+	var list []bool
+	for _, d := range t.Others {
+		list = append(list, d.Shuffle)
+	}
+	return list
 }
 
 // epoch does what is left of an epoch.

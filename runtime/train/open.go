@@ -37,6 +37,52 @@ func OpenData(p *plan.Program, d *plan.Data) (*data.Dataset, error) {
 	return ds, nil
 }
 
+// Examples returns what t trains on, nil if it has no data. open opens a data declaration. Several data are joined to one, see data.Join; it has the splits
+// that all of them have.
+//
+// Errors: those of open; data that cannot stand after another.
+func Examples(t *plan.Train, open func(*plan.Data) (*data.Dataset, error)) (*data.Dataset, error) {
+	if t.Data == nil {
+		return nil, nil
+	}
+	first, err := open(t.Data)
+	if err != nil || len(t.Others) == 0 {
+		return first, err
+	}
+	names := []string{"training", "validation", "test"}
+	splits := func(ds *data.Dataset) []*data.Source { return []*data.Source{&ds.Train, &ds.Validation, &ds.Test} }
+	parts := make([][]data.Part, len(names))
+	joined := &data.Dataset{}
+	lacks := make([]string, len(names))
+	for _, d := range t.AllData() {
+		ds, err := open(d)
+		if err != nil {
+			return nil, err
+		}
+		for _, note := range ds.Notes {
+			joined.Notes = append(joined.Notes, d.Name+": "+note)
+		}
+		for i, src := range splits(ds) {
+			if *src == nil {
+				lacks[i] = d.Name
+				continue
+			}
+			parts[i] = append(parts[i], data.Part{Name: d.Name, Source: *src})
+		}
+	}
+	for i, into := range splits(joined) {
+		switch {
+		case lacks[i] == "":
+			if *into, err = data.Join(parts[i]...); err != nil {
+				return nil, fmt.Errorf("%s split of several data: %w", names[i], err)
+			}
+		case len(parts[i]) > 0:
+			joined.Notes = append(joined.Notes, fmt.Sprintf("%s has no %s split, so there is none", lacks[i], names[i]))
+		}
+	}
+	return joined, nil
+}
+
 // FieldsOf describes the examples of a dataset, as a data declaration has them.
 func FieldsOf(ds *data.Dataset) []plan.Field {
 	for _, src := range []data.Source{ds.Train, ds.Validation, ds.Test} {

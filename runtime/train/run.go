@@ -26,7 +26,7 @@ type Options struct {
 	Epochs int // instead of the declaration's, if not 0
 	Steps  int // of an epoch, instead of the declaration's, if not 0
 
-	// Data is what OpenData returned; if it is nil, Run opens the declaration's data.
+	// Data is what Examples returned; if it is nil, Run opens the declaration's data.
 	Data *data.Dataset
 
 	// Resume goes on from the checkpoint. Without it a run starts anew; the checkpoint of an earlier one that did not end is
@@ -194,7 +194,7 @@ func (r *run) openData() error {
 	}
 	r.ds = r.opt.Data
 	if r.ds == nil {
-		ds, err := OpenData(r.p, r.t.Data)
+		ds, err := Examples(r.t, func(d *plan.Data) (*data.Dataset, error) { return OpenData(r.p, d) })
 		if err != nil {
 			return err
 		}
