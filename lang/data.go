@@ -53,13 +53,22 @@ func (d *dataset) has(name string) bool { return slices.Contains(d.fieldNames(),
 
 // validates reports whether there is a validation split, as far as the declaration tells.
 func (d *dataset) validates() bool {
+	held := func(f plan.Files) bool { return f.Validation != "" || f.Path != "" && f.Split[1] > 0 }
 	switch s := d.plan.Source; {
 	case s.ImageFolder != nil:
-		return s.ImageFolder.Validation != "" || s.ImageFolder.Path != "" && s.ImageFolder.Split[1] > 0
+		return held(plan.Files{Validation: s.ImageFolder.Validation, Path: s.ImageFolder.Path, Split: s.ImageFolder.Split})
 	case s.IDX != nil:
 		return s.IDX.Validation > 0
+	case s.CSV != nil:
+		return held(s.CSV.Files)
+	case s.Text != nil:
+		return held(s.Text.Files)
+	case s.WAV != nil:
+		return held(s.WAV.Files)
+	case s.Synthetic != nil:
+		return s.Synthetic.Validation > 0
 	}
-	return true
+	return true // a source in which an error was found
 }
 
 // count is how many ids a class field has.

@@ -307,6 +307,10 @@ func (f *frame) peek(e syntax.Expr) value {
 					return x.elems[i]
 				}
 			}
+		case *examples:
+			if b := x.scope.names[e.Name.Name]; b != nil {
+				return f.resolve(b, e.Name.Span(), e.Name.Name)
+			}
 		}
 	}
 	return nil

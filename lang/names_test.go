@@ -224,6 +224,7 @@ train on F { loss: b }
 train on D, G { loss: 1 }
 `,
 			[]string{
+				"5:29 \"a\" unknown-name: there is no `a` here",
 				"6:10 \"F\" unknown-data: there is no data `F`; help: there is `D` and `E`",
 				"7:13 \"G\" unknown-data: there is no data `G`; help: there is `D` and `E`",
 			},

@@ -198,8 +198,7 @@ func (t *trainer) findData(f *frame, p *plan.Train) bool {
 			p.Data = d.plan
 			continue
 		case d.plan.Order == "streams":
-			f.errorf(t.decl.On[k].Span(), diag.ConflictingSettings, "%s is in the order of streams, which only the first of several data can be", d.decl.Name.Name).Fix =
-				"name it first: an epoch is a pass over the first data, and the others repeat"
+			f.errorf(t.decl.On[k].Span(), diag.ConflictingSettings, "%s is in the order of streams, which only the first of several data can be", d.decl.Name.Name).Fix = "name it first: an epoch is a pass over the first data, and the others repeat"
 			return false
 		}
 		p.Others = append(p.Others, d.plan)
