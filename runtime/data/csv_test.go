@@ -134,11 +134,6 @@ func TestCSV(t *testing.T) {
 			want: map[string]string{"x": "f32[2, 2] [1 9 2 4]"},
 		},
 		{
-			name: "columns of one name among the rest", text: "a,a,y\n1,2,3\n",
-			columns: []Column{{Field: "y", Kind: Number}, {Field: "x", Kind: Rest}},
-			want:    map[string]string{"x": "f32[1, 2] [1 2]", "y": "f32[1] [3]"},
-		},
-		{
 			name: "no end of the last line", text: "a\n1\n2",
 			columns: []Column{{Field: "a", Kind: Number}}, want: map[string]string{"a": "f32[2] [1 2]"},
 		},
@@ -195,7 +190,9 @@ func TestCSVErrors(t *testing.T) {
 		{"label out of range", "x\na\nc\n", []Column{{Field: "x", Kind: Class, Names: []string{"a", "b"}}}, nil, `training data: t.csv, line 3, column "x": "c" is not among the 2 values that the program knows: "a", "b"`},
 		{"column", "Label,y\n1,2\n", []Column{{Field: "label", Kind: Class}}, nil, `training data: t.csv has no column "label"; did you mean "Label"?`},
 		{"column far", "a,b\n1,2\n", []Column{{Field: "label", Kind: Class}}, nil, `training data: t.csv has no column "label"; it has "a", "b"`},
-		{"twice", "x,y,x\n1,2,3\n", number, nil, `training data: t.csv has two columns called "x", the 1st and the 3rd: rename one in the file`},
+		{"twice", "x,y,x\n1,2,3\n", number, nil, `training data: t.csv, line 1: two columns are called "x", the 1st and the 3rd: rename one in the file`},
+		{"twice in rest", "a,x,a\n1,2,3\n", []Column{{Field: "x", Kind: Number}, {Field: "r", Kind: Rest}}, nil, `training data: t.csv, line 1: two columns are called "a", the 1st and the 3rd: rename one in the file`},
+		{"nameless in rest", ",x,a\n1,2,3\n", []Column{{Field: "x", Kind: Number}, {Field: "r", Kind: Rest}}, nil, `training data: t.csv, line 1: the 1st column has no name, and would be part of r: name it in the file, or name the columns that r takes`},
 		{"no rest", "x,y\n1,a\n", []Column{{Field: "x", Kind: Number}, {Field: "r", Kind: Rest}}, nil, `training data: t.csv has no columns of numbers left for r`},
 		{"rest that turns to text", "x,y\n1,2\n1,b\n", []Column{{Field: "r", Kind: Rest}}, nil, `training data: t.csv, line 3, column "y": "b" is not a number`},
 		{"empty", "", number, nil, `training data: t.csv is empty`},

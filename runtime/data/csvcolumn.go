@@ -39,17 +39,8 @@ func (c *column) locate(t *table) error {
 			}
 			return fmt.Errorf("%w; it has %s", err, columnNames(t.header))
 		}
-		if again := slices.Index(t.header[k+1:], name); again >= 0 && c.Kind != Rest {
-			return fmt.Errorf("%s has two columns called %q, the %s and the %s: rename one in the file", t.name, name, ordinal(k+1), ordinal(k+2+again))
-		}
-		if c.Kind == Rest { // of several columns of one name, each in its turn
-			for slices.Contains(c.at, k) {
-				next := slices.Index(t.header[k+1:], name)
-				if next < 0 {
-					return fmt.Errorf("%s has fewer columns called %q than the first file", t.name, name)
-				}
-				k += 1 + next
-			}
+		if again := slices.Index(t.header[k+1:], name); again >= 0 {
+			return fmt.Errorf("%s, line 1: two columns are called %q, the %s and the %s: rename one in the file", t.name, name, ordinal(k+1), ordinal(k+2+again))
 		}
 		c.at = append(c.at, k)
 	}

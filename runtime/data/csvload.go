@@ -145,6 +145,10 @@ func (l *tableLoad) findColumns(t *table) error {
 		case taken[name]:
 		case !numeric[k]:
 			left = append(left, strconv.Quote(name))
+		case name == "":
+			return fmt.Errorf("%s, line 1: the %s column has no name, and would be part of %s: name it in the file, or name the columns that %s takes", t.name, ordinal(k+1), c.Field, c.Field)
+		case slices.Contains(c.From, name):
+			return fmt.Errorf("%s, line 1: two columns are called %q, the %s and the %s: rename one in the file", t.name, name, ordinal(1+slices.Index(t.header, name)), ordinal(k+1))
 		default:
 			c.From = append(c.From, name)
 		}
