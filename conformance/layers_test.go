@@ -22,6 +22,9 @@ import (
 	"github.com/nnc-lang/nnc/passes"
 )
 
+// goldenLayers is how many cases Keras and PyTorch computed.
+const goldenLayers = 236
+
 // libraryCase is what testdata/layers knows of one case.
 type libraryCase struct {
 	Name      string
@@ -83,6 +86,9 @@ func libraryCases(t *testing.T) []*libraryCase {
 // in double precision.
 func TestLibrary(t *testing.T) {
 	cases := libraryCases(t)
+	if len(cases) != goldenLayers {
+		t.Errorf("there are %d cases; there were %d", len(cases), goldenLayers)
+	}
 	known := libraryRows(t)
 	onEachAlone(t, func(t *testing.T, s setting) {
 		var passed atomic.Int32

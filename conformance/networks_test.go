@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -33,6 +34,9 @@ type network struct {
 	// batch makes the fields of step k from the inputs.
 	batch func(in map[string]*tensor.Tensor, k int) map[string]*tensor.Tensor
 }
+
+// goldenNetworks is how many networks PyTorch trained.
+const goldenNetworks = 6
 
 var networks = []network{
 	{
@@ -106,6 +110,19 @@ func TestNetworks(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := readTensors(t, filepath.Join("networks", "networks"))
+	var names, want []string
+	for name := range all {
+		owner, _, _ := strings.Cut(name, "/")
+		names = append(names, owner)
+	}
+	for _, n := range networks {
+		want = append(want, n.name)
+	}
+	slices.Sort(names)
+	slices.Sort(want)
+	if names = slices.Compact(names); !slices.Equal(names, want) || len(names) != goldenNetworks {
+		t.Errorf("the goldens are of %v, and compared are %v, of %d", names, want, goldenNetworks)
+	}
 	onEach(t, func(t *testing.T, s setting) {
 		passed := 0
 		for _, n := range networks {

@@ -70,7 +70,10 @@ func TestMain(m *testing.M) {
 		return
 	}
 	code := m.Run()
-	printCounts()
+	if err := printCounts(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
 	if built.folder != "" {
 		os.RemoveAll(built.folder)
 	}
