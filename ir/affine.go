@@ -84,6 +84,14 @@ func (a Affine) IsSymbol() (string, bool) {
 	return "", false
 }
 
+// IsLoad returns the element that a is, and true if it is nothing else.
+func (a Affine) IsLoad() (*Read, bool) {
+	if a.Const == 0 && len(a.Terms) == 1 && a.Terms[0].Coef == 1 && a.Terms[0].Atom.Kind == AtomLoad {
+		return a.Terms[0].Atom.Load, true
+	}
+	return nil, false
+}
+
 // Add returns a + b.
 func (a Affine) Add(b Affine) Affine {
 	sum := Affine{Const: a.Const + b.Const}

@@ -39,6 +39,7 @@ func newUniverse() *scope {
 	add(&builtin{name: "reshape", call: reshape})
 	add(&builtin{name: "elements", call: elements})
 	add(&builtin{name: "shape", call: shapeOfValue})
+	add(&builtin{name: classesWord, call: classes})
 	add(&builtin{name: "transpose", call: transpose})
 	add(&builtin{name: "concat", call: concat})
 	add(&builtin{name: "split", call: split})

@@ -58,6 +58,7 @@ var builtinDocs = map[string][2]string{
 	"reshape":   {"reshape(x, [2, 3])", "the same elements in row-major order under another shape"},
 	"elements":  {"elements(x), elements(s)", "how many elements a tensor or a shape has"},
 	"shape":     {"shape(x)", "the list of a tensor's dimensions"},
+	classesWord: {"classes(x)", "how many classes, words or other ids there are, of which x is one or holds some"},
 	"transpose": {"transpose(x)", "a matrix with rows and columns exchanged"},
 	"concat":    {"concat(a, b, …)", "tensors joined along their last dimension"},
 	"split":     {"split(x, n)", "the n equal parts of the last dimension"},

@@ -84,6 +84,7 @@ type argument struct {
 	name  *syntax.Ident // nil: by position
 	node  syntax.Node
 	value value
+	from  diag.Span // where it was given, see Note [Requirements]; zero for a default
 }
 
 func (f *frame) evalCall(n *syntax.Call) value {
@@ -189,7 +190,7 @@ func (f *frame) callRepeated(site *callSite, r *repeated) value {
 // configure is Layer(config): a recipe.
 func (f *frame) configure(site *callSite, l *layerValue) value {
 	s := newScope(l.scope)
-	if !f.bind(site, l.decl.Name.Name, l.decl.Config, s, true) {
+	if !f.bind(site, l.decl.Name.Name, l.decl.Config, s, true) || !f.configured(l.decl.Name.Name, l.decl.Body, s) {
 		return poison{}
 	}
 	r := &recipe{layer: l, config: s, args: map[string]value{}}
@@ -237,7 +238,49 @@ func (f *frame) callOverloads(site *callSite, o *overloads) value {
 		f.relate(d, a.node.Span(), "this is %s", types[i])
 	}
 	d.Fix = "it takes " + strings.Join(signatures(o), ", or ")
+	if left := o.leftOver(site); left != nil {
+		d.Fix = leftOverFix(left)
+	}
 	return poison{}
+}
+
+// leftOver returns the leading dimensions of an argument of which one of the fns takes only the last ones; nil if that is not what is wrong.
+func (o *overloads) leftOver(site *callSite) []ir.Affine {
+	for _, fn := range o.fns {
+		for i, a := range site.args {
+			x, ok := a.value.(*array)
+			if !ok || a.name != nil || i >= len(fn.decl.Params) || fn.decl.Params[i].Type == nil {
+				continue
+			}
+			dims := fn.decl.Params[i].Type.Dims
+			extra := len(x.shape) - len(dims)
+			if extra <= 0 || len(dims) == 0 {
+				continue
+			}
+			less := *x
+			less.shape = x.shape[extra:]
+			other := *site
+			other.args = slices.Clone(site.args)
+			other.args[i] = &argument{node: a.node, value: &less}
+			if fn.accepts(&other) {
+				return x.shape[:extra]
+			}
+		}
+	}
+	return nil
+}
+
+// leftOverFix says what to do with leading dimensions that nothing has taken away.
+func leftOverFix(dims []ir.Affine) string {
+	names := make([]string, len(dims))
+	for i, d := range dims {
+		names[i] = dimString(d)
+	}
+	which := "dimension " + names[0] + " is left over"
+	if len(names) > 1 {
+		which = "dimensions " + strings.Join(names, ", ") + " are left over"
+	}
+	return "the leading " + which + ", for Dense and others act on the last one alone: put Flatten() or a pooling before them, or take the last step of a sequence, last(x)"
 }
 
 func signatures(o *overloads) []string {
@@ -452,7 +495,10 @@ func (f *frame) callFn(site *callSite, fn *fnValue) value {
 		return poison{}
 	}
 	inner := f.with(s)
-	inner.inst, inner.layer, inner.steady = nil, f.path(), steady{}
+	inner.inst, inner.layer, inner.steady, inner.subject = nil, f.path(), steady{}, name
+	if !inner.requirements(fn.decl.Body) {
+		return poison{}
+	}
 	var want *expect
 	if fn.decl.Result != nil {
 		errors := len(f.diags.All)
@@ -535,6 +581,7 @@ func (f *frame) bind(site *callSite, what string, params []*syntax.Param, s *sco
 			continue
 		}
 		given[k] = a
+		a.from = f.origin(a.node)
 	}
 	if !ok {
 		return false
@@ -555,11 +602,15 @@ func (f *frame) bind(site *callSite, what string, params []*syntax.Param, s *sco
 			}
 			inner.expect = want
 			a = &argument{node: p.Default, value: inner.eval(p.Default)}
+			if name, ok := p.Default.(*syntax.Name); ok && inner.scope.names[name.Name] != nil { // as in height: int = size
+				a.from = inner.scope.names[name.Name].from
+			}
 			inner.expect = nil
 		}
 		v, good := f.convert(a, p, inner, what)
 		ok = ok && good
 		s.set(p.Name.Name, v, p.Name.Span())
+		s.names[p.Name.Name].from = a.from
 	}
 	return ok
 }

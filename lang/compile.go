@@ -80,6 +80,7 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 	e := &elaborator{
 		options: options, diags: list, module: ir.NewModule(), number: map[*ir.Value]int{}, owner: map[*ir.Value]*ir.Builder{},
 		universe: newUniverse(), namespaces: map[string]*namespace{}, imported: map[*scope]string{}, metricAt: map[syntax.Node]*instance{}, streams: map[*ir.Cell]func(*function){},
+		unmet: map[string]bool{}, ids: map[*ir.Value]int{}, bounds: map[*ir.Value]bound{},
 	}
 	e.plan = &plan.Program{File: src.Name, Module: e.module, Init: "init"}
 	e.std = newScope(e.universe)

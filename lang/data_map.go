@@ -122,6 +122,9 @@ func (m *mapping) param(name string) value {
 		}
 	}
 	v := f.b.Param(m.dataset.fieldParam(name, m.part), ir.Type{DType: field.DType, Shape: shape})
+	if n := len(field.Labels); n > 0 {
+		f.ids[v] = n
+	}
 	m.raw[name] = f.arrayOf(v, []*axis{f.batch}).named(name, diag.Span{})
 	return m.raw[name]
 }

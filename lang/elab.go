@@ -41,6 +41,9 @@ type elaborator struct {
 	wantsSpread bool                         // a train asks for gradients of examples with respect to parameters
 	rows        int                          // of a stream: the largest planned batch of the program's trains
 	streams     map[*ir.Cell]func(*function) // give a stream its first values in a function
+	unmet       map[string]bool              // requirements that were reported, by condition and place
+	ids         map[*ir.Value]int            // how many ids there are of those that a value holds, see Note [Ids]
+	bounds      map[*ir.Value]bound          // the smallest dimension that a model's input indexes
 	instances   []*instance
 	models      []*modelValue
 	datasets    []*dataset
@@ -89,7 +92,9 @@ type frame struct {
 
 	formula *formula // the entry of data by formula that is being computed; nil elsewhere
 
-	user diag.Span // the innermost place in the user's own file
+	config  *scope    // only what a configuration requires is checked: its names
+	subject string    // the fn, layer, model, optimizer or metric whose body is being evaluated
+	user    diag.Span // the innermost place in the user's own file
 }
 
 // expect is the type that the place of an expression asks for.
@@ -175,6 +180,9 @@ func (f *frame) local(operand int) *ir.Value {
 	f.scan.captures = append(f.scan.captures, outer.local(operand))
 	p := f.b.Param(v.Name, v.Type)
 	f.scan.captured[v] = p
+	if n, ok := f.ids[v]; ok {
+		f.ids[p] = n
+	}
 	f.operand(p)
 	return p
 }

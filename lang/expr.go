@@ -155,6 +155,12 @@ func (f *frame) block(b *syntax.Block) value {
 			continue
 		}
 		last = nil
+		if c, ok := s.(*syntax.Clause); ok && c.Name.Name == requireWord {
+			if !f.require(c) {
+				return poison{}
+			}
+			continue
+		}
 		f.statement(s)
 	}
 	return last

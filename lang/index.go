@@ -558,8 +558,11 @@ func (f *frame) read(n *syntax.Index, x *array) value {
 			continue
 		}
 		b, known := ir.BoundsOf(ix, f.extentOf)
-		if !known {
-			continue // data: checked when the program runs
+		if !known { // data: checked when the program runs, unless how many ids there are is known
+			if !f.checkIds(ix, x.shape[k], spans[k], nameOr(x, n.X)) {
+				return poison{}
+			}
+			continue
 		}
 		last := b.Hi
 		d := f.errorf(spans[k], diag.IndexRange, "%s may leave %s: dimension %d has %s, and the index runs from %s to %s",

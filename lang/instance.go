@@ -448,6 +448,10 @@ func (f *frame) applyInstance(site *callSite, i *instance) value {
 	inner.enterInstance(i)
 	inner.round = ""
 	inner.indexing = f.indexing
+	inner.subject = decl.Name.Name
+	if !inner.requirements(decl.Body) {
+		return poison{}
+	}
 	var want *expect
 	if decl.Result != nil {
 		errors := len(f.diags.All)
@@ -490,7 +494,7 @@ func (f *frame) callKey(i *instance, params []*syntax.Param, s *scope) (string, 
 				}
 				v = f.store(v)
 				op, _ = v.stored()
-				s.set(p.Name.Name, v, p.Name.Span())
+				s.names[p.Name.Name].value = v
 			}
 			lead := v.body.Read.Index[:len(v.body.Read.Index)-len(v.own)]
 			fmt.Fprintf(&b, " %d%v", op, lead)

@@ -37,12 +37,18 @@ func (f *frame) applyMetric(site *callSite, m *metricValue) value {
 		return poison{}
 	}
 	inner := f.with(s)
-	inner.inst = inst
+	inner.inst, inner.subject = inst, name
 	var result value
 	for _, st := range m.decl.Body.Stmts {
 		c, ok := st.(*syntax.Clause)
 		if !ok {
 			inner.statement(st)
+			continue
+		}
+		if c.Name.Name == requireWord {
+			if !inner.require(c) {
+				return poison{}
+			}
 			continue
 		}
 		if c.Name.Name != "value" {

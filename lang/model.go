@@ -63,7 +63,7 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 	if !training {
 		fn.recording, m.seen, m.chained = m, map[*instance]bool{}, true
 	}
-	f := &frame{elaborator: e, function: fn, scope: newScope(m.scope), inst: m.inst}
+	f := &frame{elaborator: e, function: fn, scope: newScope(m.scope), inst: m.inst, subject: m.decl.Name.Name}
 	errors := len(e.diags.All)
 	for i, p := range m.decl.Params {
 		f.ownDimensions(p, i, mf)
@@ -232,7 +232,7 @@ func (f *frame) applyModel(site *callSite, m *modelValue) value {
 			continue
 		}
 		a, ok := f.asArray(site.node, b.value, p.Type.DType)
-		if !ok {
+		if !ok || !f.checkInput(site.node, p.Name, p, a) {
 			return poison{}
 		}
 		args = append(args, f.examples(a))

@@ -90,6 +90,9 @@ func labelled(d *plan.Data) error {
 	for i := range d.Fields {
 		if d.Fields[i].Name == "label" {
 			d.Fields[i].Labels = []string{"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"}
+			if d.Source.ImageFolder != nil {
+				d.Fields[i].Labels = []string{"cats", "dogs"}
+			}
 		}
 	}
 	return nil

@@ -15,7 +15,7 @@ func (n *names) block(b *syntax.Block) {
 	}
 	n.statements(b)
 	for _, s := range b.Stmts {
-		if c, ok := s.(*syntax.Clause); ok && n.body == metricBody { // the result, which sees all statements
+		if c, ok := s.(*syntax.Clause); ok && n.body == metricBody && c.Name.Name != requireWord { // the result, which sees all statements
 			n.expr(c.Value)
 		}
 	}
@@ -67,7 +67,10 @@ func (n *names) statement(s syntax.Stmt) {
 	case *syntax.Expect:
 		n.expr(s.Cond)
 		n.expr(s.Within)
-	case *syntax.Clause: // checked after the statements
+	case *syntax.Clause: // others are checked after the statements
+		if s.Name.Name == requireWord {
+			n.expr(s.Value)
+		}
 	default:
 		panic(fmt.Sprintf("BUG: no names of %T", s))
 	}
@@ -77,7 +80,7 @@ func (n *names) statement(s syntax.Stmt) {
 func (n *names) misplaced(s syntax.Stmt) {
 	switch s := s.(type) {
 	case *syntax.Clause:
-		if n.body <= optimizerBody || n.body == testBody {
+		if n.body <= optimizerBody && s.Name.Name != requireWord || n.body == testBody {
 			n.wrong(s.Span(), diag.Misplaced, fmt.Sprintf("`%s:` is a setting, which this block does not have", s.Name.Name))
 		}
 	case *syntax.Expect:
@@ -229,6 +232,11 @@ func (n *names) expr(e syntax.Expr) {
 		n.exprs(e.Indices)
 		n.expr(e.Else)
 	case *syntax.Field:
+		if x, ok := e.X.(*syntax.Name); ok && syntax.IsFileSuffix(e.Name.Name) && !n.known(x.Name) {
+			d := n.wrong(e.Span(), diag.UnknownName, "there is no `"+x.Name+"` here")
+			d.Fix = "the name of a file stands in quotes: \"" + x.Name + "." + e.Name.Name + "\""
+			return
+		}
 		n.expr(e.X)
 	case *syntax.Lambda:
 		n.nested(func() {

@@ -295,6 +295,10 @@ func (t *trainer) clipLimit(f *frame, call *syntax.Call) (*array, bool) {
 		f.errorf(n.Span(), diag.NotShared, "the limit of `clip` is one number for all examples")
 		return nil, false
 	}
+	if v, ok := limit.body.IsConst(); ok && v <= 0 {
+		f.errorf(n.Span(), diag.InvalidValue, "the limit of `clip` must be more than 0, and this is %v", v).Fix = "gradients are cut down to it, as in clip global_norm(1)"
+		return nil, false
+	}
 	return limit, true
 }
 
@@ -342,7 +346,10 @@ func (t *trainer) apply(f *frame, o *optimizerRecipe, weight *ir.Cell, w, g *ir.
 	fn := *f.function
 	fn.batch, fn.spread = nil, nil // everything is shared
 	fn.slots = map[string]*ir.Cell{decl.Weight.Name.Name: weight}
-	body := &frame{elaborator: t.elaborator, function: &fn, scope: s, pending: true, user: f.user}
+	body := &frame{elaborator: t.elaborator, function: &fn, scope: s, pending: true, user: f.user, subject: decl.Name.Name}
+	if !body.requirements(decl.Body) {
+		return
+	}
 	weightArray, gradArray := body.arrayOf(w, nil).named(decl.Weight.Name.Name, diag.Span{}), body.arrayOf(g, nil).named(decl.Grad.Name.Name, diag.Span{})
 	for _, p := range []*syntax.Param{decl.Weight, decl.Grad} {
 		if p.Type != nil && !body.matchShape(p.Type, weightArray, &argument{node: p}, decl.Name.Name, p) {

@@ -94,7 +94,11 @@ func (f *frame) scanExpr(n *syntax.Scan) value {
 	}
 	for k, s := range sequences {
 		args = append(args, f.examples(s))
-		slice := body.arrayOf(g.b.Param(n.Names[k].Name, overBatch(&expect{s.dtype, s.shape[1:]})), lead)
+		param := g.b.Param(n.Names[k].Name, overBatch(&expect{s.dtype, s.shape[1:]}))
+		if n, ok := f.classesOf(s); ok {
+			f.ids[param] = n
+		}
+		slice := body.arrayOf(param, lead)
 		body.define(n.Names[k], slice.named(n.Names[k].Name, diag.Span{}))
 	}
 	if n.In == nil && len(n.Names) > 0 {

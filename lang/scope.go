@@ -16,6 +16,7 @@ type scope struct {
 type binding struct {
 	value value
 	at    diag.Span
+	from  diag.Span // of a parameter or dimension: the argument that gave it, see Note [Requirements]; zero for a default
 }
 
 func newScope(outer *scope) *scope { return &scope{outer: outer, names: map[string]*binding{}} }
@@ -31,7 +32,7 @@ func (s *scope) lookup(name string) *binding {
 }
 
 // set gives name a value in s itself.
-func (s *scope) set(name string, v value, at diag.Span) { s.names[name] = &binding{v, at} }
+func (s *scope) set(name string, v value, at diag.Span) { s.names[name] = &binding{value: v, at: at} }
 
 // assign changes the value of a name where it is bound.
 func (s *scope) assign(name string, v value) {

@@ -63,6 +63,7 @@ func (f *frame) matchShape(t *syntax.Type, a *array, arg *argument, what string,
 			size := dims[k]
 			if name, ok := d.Size.(*syntax.Name); ok && f.unbound(name.Name) {
 				f.scope.set(name.Name, sizeValue(size), name.Span())
+				f.scope.names[name.Name].from = arg.from
 				break
 			}
 			want, ok := f.dim(d.Size)
@@ -352,6 +353,9 @@ func (f *frame) checkResult(v value, t *syntax.Type, body *syntax.Block, what st
 		}
 		e := f.errorf(last.Span(), diag.ShapeMismatch, "%s gives %s, but its result is declared as %s", what, a.typ(), needs)
 		e.Label = "this is " + a.typ()
+		if extra := len(a.shape) - len(want); a.dtype == d && !open && len(want) > 0 && extra > 0 && equalShapes(a.shape[extra:], want) {
+			e.Fix = leftOverFix(a.shape[:extra])
+		}
 		f.relate(e, t.Span(), "the declared result")
 		return poison{}
 	}

@@ -47,13 +47,14 @@ const (
 	NotCallable          Code = "not-callable"
 
 	// Values.
-	NotConstant    Code = "not-constant"
-	NotShared      Code = "not-shared"
-	InvalidValue   Code = "invalid-value"
-	DivisionByZero Code = "division-by-zero"
-	IndexRange     Code = "index-range"
-	IndexCount     Code = "index-count"
-	UnknownRange   Code = "unknown-range"
+	NotConstant      Code = "not-constant"
+	NotShared        Code = "not-shared"
+	InvalidValue     Code = "invalid-value"
+	UnmetRequirement Code = "unmet-requirement"
+	DivisionByZero   Code = "division-by-zero"
+	IndexRange       Code = "index-range"
+	IndexCount       Code = "index-count"
+	UnknownRange     Code = "unknown-range"
 
 	// Settings of data and trains.
 	UnknownSetting      Code = "unknown-setting"

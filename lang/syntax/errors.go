@@ -126,13 +126,17 @@ func (p *parser) mismatch(found lexer.Token, want string) *diag.Diagnostic {
 	name := strings.HasPrefix(want, "a name") || strings.HasPrefix(want, "an index name") || want == "a parameter"
 	value := strings.HasPrefix(want, "an expression") || want == "a type" || want == "a dimension"
 	i := p.index(found)
-	begins := found.Type == tokenKeyword && p.firstOnLine(i)
+	begins := (found.Type == tokenKeyword || found.Value == "}" && found.Type == tokenPunct) && p.firstOnLine(i)
 	if begins && i > 0 && p.src.list[i-1].Type != tokenNewline {
 		d.Message += " on the next line"
 	}
 	switch {
 	case found.Type == tokenKeyword && !begins && (name || value && slices.Contains(unnamable, found.Value)):
-		return keywordAsName(p.tokenSpan(found), found.Value)
+		d := keywordAsName(p.tokenSpan(found), found.Value)
+		if list := p.src.list[i:]; value && len(list) > 2 && list[1].Value == "." && IsFileSuffix(list[2].Value) {
+			d.Fix = "the name of a file stands in quotes: \"" + found.Value + "." + list[2].Value + "\""
+		}
+		return d
 	case want == "a type" && found.Type == tokenNumber:
 		d.Fix = "a value is written after `=`"
 	case want == "a type" && found.Value == "=" && p.src.list[i-1].Value == "->":

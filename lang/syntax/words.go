@@ -31,6 +31,12 @@ var keywords = func() map[string]bool {
 	return m
 }()
 
+// fileSuffixes end the names of files that programs mention.
+var fileSuffixes = []string{"h5", "keras", "safetensors", "npz", "csv", "tsv", "txt", "gz", "png", "svg", "jpg", "jpeg", "wav", "json", "nn"}
+
+// IsFileSuffix reports whether a word after a dot makes a name of a file, such as h5.
+func IsFileSuffix(word string) bool { return slices.Contains(fileSuffixes, word) }
+
 // IsKeyword reports whether word is reserved and so cannot be a name. Field names, argument names and clause names may be reserved words.
 func IsKeyword(word string) bool { return keywords[word] || IsReduction(word) }
 
