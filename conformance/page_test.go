@@ -187,7 +187,7 @@ func TestConformancePage(t *testing.T) {
 	line("| the gradient against differences in double precision | %d | %s |", smooth, testLinks(t, "ir: TestGradientsOfRows, TestGradientsAtKinks"))
 	line("| the backends against its meaning | %d | %s |", rows, testLinks(t, "codegen/interp: TestEveryOp; codegen/native: TestEveryOp"))
 	line("| nests of random shapes, index maps and bodies, and their gradients | drawn at random | %s |",
-		testLinks(t, "codegen/interp: TestRandomNests, TestRandomContractions; codegen/native: TestRandomNests, TestRandomGraphs; passes: TestRandomGradients, TestRandomScans"))
+		testLinks(t, "codegen/interp: TestRandomNests, TestRandomContractions; codegen/native: TestRandomNests, TestRandomGraphs; passes: TestRandomGradients, TestRandomScans; conformance/random: TestRandomPrograms"))
 
 	path := filepath.Join("..", "docs", "conformance.md")
 	if *update {

@@ -45,6 +45,9 @@ func (f *frame) applyInPlace(site *callSite, m *modelValue) value {
 			return v
 		}
 	}
+	if f.inst == nil || f.inst.parent == nil && f.inst.model == nil { // in no other model
+		m.places = append(m.places, f.b.Func)
+	}
 	inner := f.with(s)
 	inner.enterInstance(m.inst)
 	inner.round = ""

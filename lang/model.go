@@ -15,6 +15,7 @@ type modelValue struct {
 	inst  *instance
 
 	functions [2]*modelFunction // inference, training
+	places    []*ir.Func        // in which its body stands instead of a call, see applyInPlace
 	data      *dataset          // whose fields it is trained on
 	layers    []*plan.Layer
 	seen      map[*instance]bool

@@ -142,8 +142,11 @@ func (t *trainer) steps(p *plan.Train) ([]*ir.Func, bool) {
 	return steps, true
 }
 
-// usedBy reports whether a function calls a model.
+// usedBy reports whether a function calls a model, or has its body in place of a call.
 func (m *modelValue) usedBy(f *ir.Func) bool {
+	if slices.Contains(m.places, f) {
+		return true
+	}
 	for _, in := range f.Body {
 		if in.Op == ir.OpCall {
 			for _, mf := range m.functions {

@@ -163,7 +163,7 @@ func (c *buildCmd) code(std *command.Streams, m *ir.Module) ([]*exec.Program, er
 		if slices.ContainsFunc(list, func(p *exec.Program) bool { return p.Level == cpu }) {
 			continue
 		}
-		p, err := native.Program(m, cpu)
+		p, err := native.Program(m, cpu, codegen.Fast)
 		switch {
 		case err == nil:
 			list = append(list, p)

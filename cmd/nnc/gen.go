@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/codegen/gopkg"
 	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/ir"
@@ -66,7 +67,7 @@ func (c *genCmd) Run(std *command.Streams) error {
 		}
 	}
 	if c.CPU != noneWord {
-		o.Native, err = native.Program(module, c.CPU)
+		o.Native, err = native.Program(module, c.CPU, codegen.Fast)
 		switch {
 		case errors.Is(err, native.ErrNoLLVM):
 			fmt.Fprintf(std.Err, "note: the package has no machine code: %s\n", err)

@@ -84,7 +84,7 @@ func testPackages(t *testing.T, cpu string) {
 		options := gopkg.Options{Package: m.name, File: m.name + ".nn", Weights: weightsOf(t, prog)}
 		if cpu != "" && m.lengths == nil {
 			var err error
-			if options.Native, err = native.Program(gopkg.Predictor(p.Module, p.Models[0].Predict), cpu); err != nil {
+			if options.Native, err = native.Program(gopkg.Predictor(p.Module, p.Models[0].Predict), cpu, codegen.Fast); err != nil {
 				t.Fatalf("%s: %v", m.name, err)
 			}
 		}

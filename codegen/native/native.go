@@ -138,14 +138,14 @@ func SelfTest() error {
 // Program compiles m for a level of processors, by LLVM's name.
 //
 // Errors: ErrNoLLVM, a level that is not known, an instruction that cannot be compiled.
-func Program(m *ir.Module, cpu string) (*exec.Program, error) {
+func Program(m *ir.Module, cpu string, math codegen.Math) (*exec.Program, error) {
 	for _, level := range levels {
 		if level.CPU == cpu {
 			tools, err := FindToolchain()
 			if err != nil {
 				return nil, err
 			}
-			return compileModule(m, level, codegen.Fast, tools, openCache())
+			return compileModule(m, level, math, tools, openCache())
 		}
 	}
 	return nil, fmt.Errorf("there is no level %q of processors", cpu)
