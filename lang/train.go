@@ -16,7 +16,7 @@ import (
 // trainClauses are the settings of a train block.
 var trainClauses = []string{
 	"loss", "optimizer", "over", "clip", "metrics", "epochs", "steps", "validate", "until", "save", "batch",
-	"load", "patience", "keep", "plateau", "samples",
+	"load", "patience", "keep", "plateau", "average", "samples",
 }
 
 // trainer elaborates one train declaration, once for a training step and once for evaluating.
@@ -374,6 +374,9 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 	}
 	if metrics == nil {
 		metrics = t.metrics(f)
+	}
+	if training {
+		t.averages(f, p)
 	}
 	if len(t.diags.All) > errors || len(losses) == 0 || t.wantsSpread && !t.spread {
 		return nil, false

@@ -185,7 +185,8 @@ func inStep(in *ir.Instr, v *ir.Value) bool {
 	return ok
 }
 
-// dropUnsafe drops a candidate whose result is used otherwise than by its write and, element by element, by other candidates.
+// dropUnsafe drops a candidate whose result is used otherwise than by its write and, element by element, by other candidates of its element
+// type: what is computed together has one.
 func (p *updatePlan) dropUnsafe() bool {
 	dropped := false
 	for _, in := range p.members() {
@@ -193,7 +194,7 @@ func (p *updatePlan) dropUnsafe() bool {
 		ok := !slices.Contains(p.fn.Results, z)
 		for _, u := range p.uses[z] {
 			_, candidate := p.group[u]
-			ok = ok && (slices.Contains(p.writes[in], u) || candidate && inStep(u, z))
+			ok = ok && (slices.Contains(p.writes[in], u) || candidate && inStep(u, z) && alike(u, in))
 		}
 		if !ok {
 			delete(p.group, in)
@@ -202,6 +203,9 @@ func (p *updatePlan) dropUnsafe() bool {
 	}
 	return dropped
 }
+
+// alike reports whether two nests have results of one element type.
+func alike(a, b *ir.Instr) bool { return a.Result().Type.DType == b.Result().Type.DType }
 
 // members returns the candidates in the order of the program.
 func (p *updatePlan) members() []*ir.Instr {
@@ -234,7 +238,7 @@ func (p *updatePlan) join() {
 			if len(a.Type.Shape) == 0 || !inStep(in, a) {
 				continue
 			}
-			if other := byOperand[a]; other != nil {
+			if other := byOperand[a]; other != nil && alike(other, in) {
 				merge(other, in)
 			}
 			byOperand[a] = in

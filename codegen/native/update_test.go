@@ -283,3 +283,38 @@ func @f(%x: f32[5, B, 2], %y: f32[B, 2]) -> (f32[B, 2], f32[5, B, 2], f32[B, 2],
 		}
 	}
 }
+
+// A counter and the number that depends on it have one shape but two element types: they are not computed together.
+func TestUpdatesOfTwoElementTypes(t *testing.T) {
+	p, q := compileBoth(t, parse(t, `
+cell @n: i32[] slot
+cell @w: f32[] param
+
+func @step(%x: f32[]) -> () {
+  %n: i32[] = read @n
+  %w: f32[] = read @w
+  %m: i32[] = map [] add(%n[], 1)
+  %v: f32[] = map [] select(equal(%m[], 1), %x[], mul(0.5, add(%w[], %x[])))
+  write @n, %m
+  write @w, %v
+  return
+}
+`))
+	for _, x := range []float32{3, 5, 2} {
+		mustCall(t, p, "step", tensor.FromF32([]float32{x}))
+		mustCall(t, q, "step", tensor.FromF32([]float32{x}))
+	}
+	for _, name := range []string{"n", "w"} {
+		got, err := p.Cell(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want, err := q.Cell(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := differ(got, want, 0); d != "" {
+			t.Errorf("%s: %s", name, d)
+		}
+	}
+}

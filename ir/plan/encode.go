@@ -305,6 +305,16 @@ func (p *Program) checkTrain(t *Train) error {
 	if slices.Contains(t.Others, nil) || t.Data == nil && len(t.Others) > 0 {
 		return errors.New("one of its data is missing")
 	}
+	for _, a := range t.Averages {
+		for _, name := range []string{a.Param, a.Cell} {
+			if p.Module.Cell(name) == nil {
+				return fmt.Errorf("average: the module has no cell %s", name)
+			}
+		}
+		if x, y := p.Module.Cell(a.Param).Type, p.Module.Cell(a.Cell).Type; !x.Equal(y) {
+			return fmt.Errorf("average: %s is %v and %s is %v", a.Param, x, a.Cell, y)
+		}
+	}
 	funcs := []string{t.Eval, t.Until}
 	for due := range 1 << len(t.Every) {
 		step := t.StepVariant(due)

@@ -65,7 +65,7 @@ func example(t testing.TB) *Program {
 		Trains: []*Train{
 			{Label: "alone", Batch: 2, Step: "train.step.0", Steps: 3, Models: []*Model{other}},
 			{
-				Data: table, Others: []*Data{unused}, Batch: 8, Step: "train.step", Every: []int{2}, Fields: []Field{x}, Models: []*Model{net, other}, Metrics: []string{"error"},
+				Data: table, Others: []*Data{unused}, Averages: []Average{{"w", "w"}}, Batch: 8, Step: "train.step", Every: []int{2}, Fields: []Field{x}, Models: []*Model{net, other}, Metrics: []string{"error"},
 				Running: []string{"error"}, Epochs: 4, Target: "loss < 1", Save: "m.h5", SaveAt: at, Patience: 2, Keep: true, Watch: "val_loss", Greater: true,
 				Load: &Load{File: "pre.h5", At: at, Into: "Net", Root: "net", Cells: []string{"w"}},
 			},
@@ -112,6 +112,7 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"Cells":["w"]`, `"Cells":["v"]`, "load: the module has no cell v"},
 		{`"Data":1`, `"Data":2`, "there is no number 2 among 2"},
 		{`"Models":[1,0]`, `"Models":[-2]`, "there is no number -2 among 2"},
+		{`"Averages":[{"Param":"w","Cell":"w"}]`, `"Averages":[{"Param":"w","Cell":"v"}]`, "average: the module has no cell v"},
 		{`"Others":[0]`, `"Others":[2]`, "there is no number 2 among 2"},
 		{`"Others":[0]`, `"Others":[-1]`, "one of its data is missing"},
 		{`"Func":"Net.predict"`, `"Func":"none"`, "the module has no function none"},

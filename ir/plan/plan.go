@@ -174,18 +174,19 @@ type Shape []int
 
 // Train is a train declaration.
 type Train struct {
-	Label    string   // "" if it has none
-	Data     *Data    // nil if it trains on no data
-	Others   []*Data  // data after the first: an example has one of each, fields are named "Photos.image", and epochs are those of Data
-	Batch    int      // examples in a full batch
-	Step     string   // function that does one step, where Every is empty; see StepFunc
-	Every    []int    // periods of updates that are not made at every step
-	Eval     string   // function that measures one batch and changes nothing
-	Fields   []Field  // fields of the data that Step and Eval take, as they name them
-	Models   []*Model // models that the loss reaches
-	Metrics  []string // names of Eval's results after the loss, and of Step's but for OnlyEval
-	OnlyEval []string // those of them that Step does not measure
-	Running  []string // those of them that are values since the last Reset; the others are means over a batch
+	Label    string    // "" if it has none
+	Data     *Data     // nil if it trains on no data
+	Others   []*Data   // data after the first: an example has one of each, fields are named "Photos.image", and epochs are those of Data
+	Batch    int       // examples in a full batch
+	Step     string    // function that does one step, where Every is empty; see StepFunc
+	Every    []int     // periods of updates that are not made at every step
+	Eval     string    // function that measures one batch and changes nothing
+	Fields   []Field   // fields of the data that Step and Eval take, as they name them
+	Models   []*Model  // models that the loss reaches
+	Metrics  []string  // names of Eval's results after the loss, and of Step's but for OnlyEval
+	OnlyEval []string  // those of them that Step does not measure
+	Averages []Average // what is measured and saved in place of parameters; nil if these are
+	Running  []string  // those of them that are values since the last Reset; the others are means over a batch
 
 	Epochs   int    // at most
 	Steps    int    // per epoch; 0: one pass over the data
@@ -234,6 +235,9 @@ func (t *Train) StepVariant(due int) string {
 	}
 	return fmt.Sprintf("%s.%d", t.Step, due)
 }
+
+// Average is a cell that holds the average of a parameter over the updates.
+type Average struct{ Param, Cell string }
 
 // AllData lists the data that a train is on.
 func (t *Train) AllData() []*Data {

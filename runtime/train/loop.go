@@ -222,9 +222,13 @@ func (r *run) validate(ctx context.Context, values map[string]float64) error {
 		return nil
 	}
 	status := statusText(values)
-	measured, _, err := Evaluate(ctx, r.prog, r.p, r.t, split, EvalOptions{
-		Steps: r.t.Validate, Seed: r.opt.Seed, at: r.place(),
-		Progress: func(done, total, _ int) { r.bar.Status(fmt.Sprintf("validation %d/%d  %s", done, total, status)) },
+	var measured map[string]float64
+	err := r.withAverages(func() (err error) {
+		measured, _, err = Evaluate(ctx, r.prog, r.p, r.t, split, EvalOptions{
+			Steps: r.t.Validate, Seed: r.opt.Seed, at: r.place(),
+			Progress: func(done, total, _ int) { r.bar.Status(fmt.Sprintf("validation %d/%d  %s", done, total, status)) },
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("validation after epoch %d: %w", r.done.Epoch+1, err)

@@ -134,9 +134,10 @@ func (r *run) keepBest() error {
 	if best < r.done.Epoch || best == 0 {
 		return nil
 	}
-	var err error
-	r.kept, err = keepCells(r.prog, best)
-	return err
+	return r.withAverages(func() (err error) {
+		r.kept, err = keepCells(r.prog, best)
+		return err
+	})
 }
 
 // resumeKept takes the weights of the best epoch from a checkpoint.
@@ -151,14 +152,20 @@ func (r *run) resumeKept(ck *checkpoint) error {
 	return nil
 }
 
-// restoreBest puts the weights of the best epoch back, where they are to be kept, and returns the last ones.
+// restoreBest puts the weights of the best epoch back, where they are to be kept, or else averages in the weights' places, if there are any. It
+// returns the last weights.
 func (r *run) restoreBest() (last kept, err error) {
-	if !r.t.Keep {
-		return kept{}, nil
-	}
-	if r.kept.epoch == 0 {
-		r.printf("%s never was a number, so the last weights are kept\n", r.watch.name)
-		return kept{}, nil
+	if !r.t.Keep || r.kept.epoch == 0 {
+		if r.t.Keep {
+			r.printf("%s never was a number, so the last weights are kept\n", r.watch.name)
+		}
+		if len(r.t.Averages) == 0 {
+			return kept{}, nil
+		}
+		if last, err = keepCells(r.prog, r.done.Epoch); err != nil {
+			return kept{}, err
+		}
+		return last, r.putAverages()
 	}
 	if last, err = keepCells(r.prog, r.done.Epoch); err != nil {
 		return kept{}, err
