@@ -65,8 +65,8 @@ func (f *frame) applyMetric(site *callSite, m *metricValue) value {
 	if !ok {
 		return poison{}
 	}
-	if len(a.shape) != 0 || f.usesBatch(a) {
-		f.errorf(m.decl.Name.Span(), diag.NotShared, "the value of the metric %s is one number for all examples, and this is %s", name, a.typ()).Fix = "compute it from the metric's state"
+	if f.usesBatch(a) {
+		f.errorf(m.decl.Name.Span(), diag.NotShared, "the value of the metric %s is one for all examples, and this differs from example to example", name).Fix = "compute it from the metric's state"
 		return poison{}
 	}
 	a = f.store(a)

@@ -392,12 +392,18 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 		total = f.apply(ir.OpAdd, total, l)
 	}
 	fn.b.Return(plan.ResultLoss, f.shared(total))
-	p.Metrics, p.Running, p.OnlyEval = nil, nil, nil
+	p.Metrics, p.Running, p.OnlyEval, p.Tensors = nil, nil, nil, nil
 	for _, m := range metrics {
 		fn.b.Return(m.name, f.shared(m.value))
 		p.Metrics = append(p.Metrics, m.name)
 		if m.running {
 			p.Running = append(p.Running, m.name)
+		}
+		if len(m.shape) > 0 {
+			if p.Tensors == nil {
+				p.Tensors = map[string]plan.Shape{}
+			}
+			p.Tensors[m.name] = m.shape
 		}
 		if m.only {
 			p.OnlyEval = append(p.OnlyEval, m.name)
@@ -478,6 +484,7 @@ type metric struct {
 	value   *array
 	running bool // it is the value since the last reset, not a mean over the batch
 	only    bool // an evaluation measures it, a step does not
+	shape   plan.Shape
 }
 
 // metrics evaluates the metrics: a list whose entries are named by their callee, or records of names.
@@ -502,12 +509,21 @@ func (t *trainer) metrics(f *frame) []metric {
 		if !ok {
 			return
 		}
-		if a.dtype != tensor.F32 || len(a.shape) != 0 {
+		_, running := f.calls[runningKey(a)]
+		var shape plan.Shape
+		for _, d := range a.shape {
+			if n, constant := d.IsConst(); constant && running {
+				shape = append(shape, n)
+			}
+		}
+		if a.dtype != tensor.F32 || len(shape) != len(a.shape) {
 			f.errorf(n.Span(), diag.NotScalar, "a metric is one number for each example, and this is %s", a.typ()).Fix = "write mean(…) around it"
 			return
 		}
-		_, running := f.calls[runningKey(a)]
-		out = append(out, metric{measured, f.mean(a), running, only})
+		if len(shape) == 0 {
+			a = f.mean(a)
+		}
+		out = append(out, metric{measured, a, running, only, shape})
 	}
 	var entry func(n syntax.Expr)
 	entry = func(n syntax.Expr) {
@@ -560,6 +576,13 @@ func (t *trainer) until(p *plan.Train, name string) {
 	names = append(names, p.Metrics...)
 	for _, n := range names {
 		for _, full := range []string{n, "val_" + n} {
+			if p.Tensors[n] != nil {
+				f.scope.set(full, &deferred{find: func() value {
+					f.errorf(g.node.Span(), diag.NotScalar, "`until` compares numbers, and %s is a tensor", full).Fix = "choose another metric, or the loss"
+					return poison{}
+				}}, g.node.Span())
+				continue
+			}
 			if full == n && slices.Contains(p.OnlyEval, n) {
 				continue
 			}

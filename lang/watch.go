@@ -59,6 +59,10 @@ func (t *trainer) keep(f *frame, c *syntax.Clause, p *plan.Train) {
 		return
 	}
 	metric, validated := strings.CutPrefix(name.Name, "val_")
+	if p.Tensors[metric] != nil {
+		f.errorf(name.Span(), diag.NotScalar, "the best epoch is that of one number, and %s is a tensor", name.Name).Fix = "choose another metric, or the loss"
+		return
+	}
 	if metric != plan.ResultLoss && !slices.Contains(p.Metrics, metric) {
 		return // the names were checked
 	}

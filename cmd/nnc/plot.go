@@ -37,12 +37,15 @@ var (
 	gridColour       = color.NRGBA{0xe4, 0xe4, 0xe4, 0xff}
 )
 
-// plotHistory draws a panel for the loss and each metric, with a line for training and one for validation.
+// plotHistory draws a panel for the loss and each metric that is a number, with a line for training and one for validation.
 //
 // Errors: those of the drawing library.
 func plotHistory(history []map[string]float64, ext string) ([]byte, error) {
 	var panels [][]*plot.Plot
 	for _, name := range command.ValueNames(history) {
+		if strings.Contains(name, "[") {
+			continue // an element of a tensor, of which there may be many
+		}
 		if of, validation := strings.CutPrefix(name, "val_"); validation && hasValue(history, of) {
 			continue // drawn beside the training's
 		}

@@ -293,6 +293,26 @@ func (p *Program) checkGenerate(g *Generate) error {
 // maxEvery bounds the periods of a train: there is a function for each set of them.
 const maxEvery = 16
 
+// checkTensors compares the shapes of metrics with what the evaluation gives.
+func (p *Program) checkTensors(t *Train) error {
+	for name, shape := range t.Tensors {
+		fn, k := p.Module.Func(t.Eval), slices.Index(t.Metrics, name)
+		if fn == nil || k < 0 || len(fn.Results) < k+2 {
+			return fmt.Errorf("no result is the metric %s", name)
+		}
+		dims := fn.Results[k+1].Type.Shape
+		if len(dims) != len(shape) {
+			return fmt.Errorf("the metric %s has %d dimensions", name, len(dims))
+		}
+		for i, d := range dims {
+			if n, constant := d.IsConst(); !constant || n != shape[i] {
+				return fmt.Errorf("dimension %d of the metric %s is not %d", i+1, name, shape[i])
+			}
+		}
+	}
+	return nil
+}
+
 func (p *Program) checkTrain(t *Train) error {
 	if len(t.Every) > maxEvery {
 		return fmt.Errorf("%d periods of updates", len(t.Every))
@@ -314,6 +334,9 @@ func (p *Program) checkTrain(t *Train) error {
 		if x, y := p.Module.Cell(a.Param).Type, p.Module.Cell(a.Cell).Type; !x.Equal(y) {
 			return fmt.Errorf("average: %s is %v and %s is %v", a.Param, x, a.Cell, y)
 		}
+	}
+	if err := p.checkTensors(t); err != nil {
+		return err
 	}
 	funcs := []string{t.Eval, t.Until}
 	for due := range 1 << len(t.Every) {

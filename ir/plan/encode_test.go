@@ -31,6 +31,10 @@ func @train.step.0(%x: f32[B, 2]) -> (loss: f32[B, 2], error: f32[B, 2]) {
 func @train.step.1(%x: f32[B, 2]) -> (loss: f32[B, 2], error: f32[B, 2]) {
   return %x, %x
 }
+
+func @train.eval(%x: f32[B, 2], %c: f32[2, 3]) -> (loss: f32[B, 2], error: f32[B, 2], counts: f32[2, 3]) {
+  return %x, %x, %c
+}
 `
 
 // example returns a program that uses every kind of thing that a plan holds.
@@ -65,8 +69,9 @@ func example(t testing.TB) *Program {
 		Trains: []*Train{
 			{Label: "alone", Batch: 2, Step: "train.step.0", Steps: 3, Models: []*Model{other}},
 			{
-				Data: table, Others: []*Data{unused}, Averages: []Average{{"w", "w"}}, Batch: 8, Step: "train.step", Every: []int{2}, Fields: []Field{x}, Models: []*Model{net, other}, Metrics: []string{"error"},
-				Running: []string{"error"}, Epochs: 4, Target: "loss < 1", Save: "m.h5", SaveAt: at, Patience: 2, Keep: true, Watch: "val_loss", Greater: true,
+				Data: table, Others: []*Data{unused}, Averages: []Average{{"w", "w"}}, Batch: 8, Step: "train.step", Every: []int{2}, Fields: []Field{x}, Models: []*Model{net, other}, Eval: "train.eval",
+				Metrics: []string{"error", "counts"}, OnlyEval: []string{"counts"}, Running: []string{"error", "counts"}, Tensors: map[string]Shape{"counts": {2, 3}},
+				Epochs: 4, Target: "loss < 1", Save: "m.h5", SaveAt: at, Patience: 2, Keep: true, Watch: "val_loss", Greater: true,
 				Load: &Load{File: "pre.h5", At: at, Into: "Net", Root: "net", Cells: []string{"w"}},
 			},
 		},
@@ -107,6 +112,10 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"Predict":"Net.predict"`, `"Predict":"init"`, "" /* one argument, as it must be */},
 		{`"Step":"train.step","Every":[2]`, `"Step":"train.step","Every":[0]`, "a period of 0"},
 		{`"Step":"train.step","Every":[2]`, `"Step":"train.step","Every":[2,3]`, "the module has no function train.step.2"},
+		{`"counts":[2,3]`, `"counts":[2,4]`, "dimension 2 of the metric counts is not 4"},
+		{`"counts":[2,3]`, `"counts":[2]`, "the metric counts has 2 dimensions"},
+		{`"counts":[2,3]`, `"count":[2,3]`, "no result is the metric count"},
+		{`"counts":[2,3]`, `"error":[2,3]`, "dimension 1 of the metric error is not 2"},
 		{`"Step":"train.step.0"`, `"Step":"init"`, "init gives 0 results"},
 		{`"Params":["w"]`, `"Params":["v"]`, "layer dense: the module has no cell v"},
 		{`"Cells":["w"]`, `"Cells":["v"]`, "load: the module has no cell v"},
@@ -164,4 +173,14 @@ func FuzzDecode(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestNames(t *testing.T) {
+	train := &Train{Tensors: map[string]Shape{"counts": {2, 3}}}
+	if got := strings.Join(train.Names("counts"), " "); got != "counts[0][0] counts[0][1] counts[0][2] counts[1][0] counts[1][1] counts[1][2]" {
+		t.Errorf("of a tensor: %s", got)
+	}
+	if got := train.Names("accuracy"); len(got) != 1 || got[0] != "accuracy" {
+		t.Errorf("of a number: %v", got)
+	}
 }

@@ -172,21 +172,38 @@ type Ref string
 // Shape is the shape of one example's tensor.
 type Shape []int
 
+// Names returns the names of the values that a metric has: its own name, or for a tensor one for each element in row-major order, such as
+// confusion_matrix[0][1].
+func (t *Train) Names(metric string) []string {
+	names := []string{metric}
+	for _, n := range t.Tensors[metric] {
+		var next []string
+		for _, name := range names {
+			for i := range n {
+				next = append(next, fmt.Sprintf("%s[%d]", name, i))
+			}
+		}
+		names = next
+	}
+	return names
+}
+
 // Train is a train declaration.
 type Train struct {
-	Label    string    // "" if it has none
-	Data     *Data     // nil if it trains on no data
-	Others   []*Data   // data after the first: an example has one of each, fields are named "Photos.image", and epochs are those of Data
-	Batch    int       // examples in a full batch
-	Step     string    // function that does one step, where Every is empty; see StepFunc
-	Every    []int     // periods of updates that are not made at every step
-	Eval     string    // function that measures one batch and changes nothing
-	Fields   []Field   // fields of the data that Step and Eval take, as they name them
-	Models   []*Model  // models that the loss reaches
-	Metrics  []string  // names of Eval's results after the loss, and of Step's but for OnlyEval
-	OnlyEval []string  // those of them that Step does not measure
-	Averages []Average // what is measured and saved in place of parameters; nil if these are
-	Running  []string  // those of them that are values since the last Reset; the others are means over a batch
+	Label    string           // "" if it has none
+	Data     *Data            // nil if it trains on no data
+	Others   []*Data          // data after the first: an example has one of each, fields are named "Photos.image", and epochs are those of Data
+	Batch    int              // examples in a full batch
+	Step     string           // function that does one step, where Every is empty; see StepFunc
+	Every    []int            // periods of updates that are not made at every step
+	Eval     string           // function that measures one batch and changes nothing
+	Fields   []Field          // fields of the data that Step and Eval take, as they name them
+	Models   []*Model         // models that the loss reaches
+	Metrics  []string         // names of Eval's results after the loss, and of Step's but for OnlyEval
+	OnlyEval []string         // those of them that Step does not measure
+	Running  []string         // those of them that are values since the last Reset; the others are means over a batch
+	Tensors  map[string]Shape // shapes of those that are no single number: each element is a value, see Names
+	Averages []Average        // what is measured and saved in place of parameters; nil if these are
 
 	Epochs   int    // at most
 	Steps    int    // per epoch; 0: one pass over the data

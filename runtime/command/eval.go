@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math"
+	"slices"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/runtime"
@@ -48,9 +51,9 @@ func (c *Eval) Run(std *Streams, p *Program) error {
 
 // measured is what a train's models came to on the test split.
 type measured struct {
-	label    string
-	names    []string // of values, the loss first
+	train    *plan.Train
 	values   map[string]float64
+	classes  []string // of the data; nil if it has none
 	examples int      // visited, each as often as it was
 	broken   []string // examples that were left out
 }
@@ -78,7 +81,7 @@ func (p *Program) measure(ctx context.Context, std *Streams, prog runtime.Progra
 	if err != nil {
 		return nil, err
 	}
-	m := &measured{label: t.Label, names: append([]string{plan.ResultLoss}, t.Metrics...), values: values, examples: n}
+	m := &measured{train: t, values: values, examples: n, classes: ds.Labels}
 	if s, ok := ds.Test.(data.SkipReporter); ok {
 		m.broken = s.Skipped()
 	}
@@ -101,23 +104,94 @@ func (m *measured) print(out, notes io.Writer) {
 		fmt.Fprintf(notes, "data: %d broken test examples do not count\n", n)
 	}
 	of := "Test"
-	if m.label != "" {
-		of = m.label + ": test"
+	if m.train.Label != "" {
+		of = m.train.Label + ": test"
 	}
-	for _, name := range m.names {
-		fmt.Fprintf(out, "%s %s: %.4f\n", of, strings.ReplaceAll(name, "_", " "), m.values[name])
+	for _, name := range append([]string{plan.ResultLoss}, m.train.Metrics...) {
+		words := strings.ReplaceAll(name, "_", " ")
+		if shape := m.train.Tensors[name]; shape != nil {
+			fmt.Fprintf(out, "%s %s:\n", of, words)
+			m.printTensor(out, name, shape)
+			continue
+		}
+		fmt.Fprintf(out, "%s %s: %.4f\n", of, words, m.values[name])
+	}
+}
+
+// printTensor writes a matrix as a table, a vector as one row of it, and of more dimensions the matrices after each other. Rows and columns that
+// are as many as the classes of the data have their names.
+func (m *measured) printTensor(out io.Writer, name string, shape plan.Shape) {
+	columns := shape[len(shape)-1]
+	rows := 1
+	if len(shape) > 1 {
+		rows = shape[len(shape)-2]
+	}
+	heads := func(n int) []string {
+		if n == len(m.classes) {
+			return m.classes
+		}
+		return nil
+	}
+	values := m.train.Names(name)
+	format := "%.0f\t" // counts
+	if slices.ContainsFunc(values, func(v string) bool { return m.values[v] != math.Trunc(m.values[v]) }) {
+		format = "%.4f\t"
+	}
+	for len(values) > 0 {
+		w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+		top, left := heads(columns), []string(nil)
+		if len(shape) > 1 {
+			left = heads(rows)
+		}
+		if top != nil {
+			if left != nil {
+				fmt.Fprint(w, "\t")
+			}
+			fmt.Fprintln(w, strings.Join(top, "\t")+"\t")
+		}
+		for i := range rows {
+			if left != nil {
+				fmt.Fprint(w, left[i]+"\t")
+			}
+			for _, value := range values[:columns] {
+				fmt.Fprintf(w, format, m.values[value])
+			}
+			fmt.Fprintln(w)
+			values = values[columns:]
+		}
+		_ = w.Flush() // as Fprintf above
+		if len(values) > 0 {
+			fmt.Fprintln(out)
+		}
 	}
 }
 
 func (m *measured) printJSON(out io.Writer) error {
-	values := map[string]*float64{}
-	for name, v := range m.values {
-		values[name] = finite(v)
+	values := map[string]any{}
+	for _, name := range append([]string{plan.ResultLoss}, m.train.Metrics...) {
+		var level []any
+		for _, value := range m.train.Names(name) {
+			level = append(level, finite(m.values[value]))
+		}
+		shape := m.train.Tensors[name]
+		for k := len(shape) - 1; k >= 0; k-- { // the last dimension's elements become lists, and so on
+			var lists []any
+			for list := range slices.Chunk(level, shape[k]) {
+				lists = append(lists, list)
+			}
+			level = lists
+		}
+		values[name] = level[0]
+	}
+	classes := m.classes
+	if len(m.train.Tensors) == 0 {
+		classes = nil
 	}
 	return WriteJSON(out, struct {
-		Train    string              `json:"train,omitempty"`
-		Values   map[string]*float64 `json:"values"`
-		Examples int                 `json:"examples"`
-		Broken   []string            `json:"broken,omitempty"`
-	}{m.label, values, m.examples, m.broken})
+		Train    string         `json:"train,omitempty"`
+		Values   map[string]any `json:"values"`
+		Classes  []string       `json:"classes,omitempty"` // the order of what a tensor among the values has
+		Examples int            `json:"examples"`
+		Broken   []string       `json:"broken,omitempty"`
+	}{m.train.Label, values, classes, m.examples, m.broken})
 }

@@ -3,11 +3,13 @@ package command
 import (
 	"strings"
 	"testing"
+
+	"github.com/nnc-lang/nnc/ir/plan"
 )
 
 // The article's line, to the letter; scripts read it.
 func TestMeasuredIsTheArticlesLine(t *testing.T) {
-	m := measured{names: []string{"loss", "accuracy", "mean_error"}, values: map[string]float64{"loss": 0.4, "accuracy": 0.8125, "mean_error": 2}}
+	m := measured{train: &plan.Train{Metrics: []string{"accuracy", "mean_error"}}, values: map[string]float64{"loss": 0.4, "accuracy": 0.8125, "mean_error": 2}}
 	for _, name := range []string{"1", "2", "3", "4", "5", "6", "7"} {
 		m.broken = append(m.broken, name+".png: broken")
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
@@ -26,7 +27,9 @@ type batchFunc struct {
 	prog   runtime.Program
 	fn     *ir.Func
 	fields []int // by parameter: the field of the source, or -1 for one that place supplies
-	names  []string
+
+	results int      // how many of its results are the loss and the metrics
+	names   []string // of their values
 }
 
 // bind finds the fields that the parameters of a function of t name in src, which is nil for a train without data.
@@ -35,9 +38,9 @@ func bind(prog runtime.Program, t *plan.Train, name string, src data.Source) (*b
 	if fn == nil {
 		panic(fmt.Sprintf("BUG: the program has no function %s", name))
 	}
-	f := &batchFunc{prog: prog, fn: fn, names: stepNames(t)}
+	f := &batchFunc{prog: prog, fn: fn, results: 1 + len(t.Metrics) - len(t.OnlyEval), names: stepNames(t)}
 	if name == t.Eval {
-		f.names = evalNames(t)
+		f.results, f.names = 1+len(t.Metrics), evalNames(t)
 	}
 	for _, p := range fn.Params {
 		field := -1
@@ -56,12 +59,20 @@ func bind(prog runtime.Program, t *plan.Train, name string, src data.Source) (*b
 	return f, nil
 }
 
-// stepNames returns the names of what a step measures, evalNames those of what an evaluation does.
-func stepNames(t *plan.Train) []string {
-	return slices.DeleteFunc(evalNames(t), func(name string) bool { return slices.Contains(t.OnlyEval, name) })
-}
+// stepNames returns the names of the values that a step measures, evalNames those of an evaluation.
+func stepNames(t *plan.Train) []string { return names(t, t.OnlyEval) }
 
-func evalNames(t *plan.Train) []string { return append([]string{plan.ResultLoss}, t.Metrics...) }
+func evalNames(t *plan.Train) []string { return names(t, nil) }
+
+func names(t *plan.Train, without []string) []string {
+	all := []string{plan.ResultLoss}
+	for _, metric := range t.Metrics {
+		if !slices.Contains(without, metric) {
+			all = append(all, t.Names(metric)...)
+		}
+	}
+	return all
+}
 
 // args returns the function's arguments for a batch.
 func (f *batchFunc) args(batch []*tensor.Tensor, at place) []*tensor.Tensor {
@@ -84,12 +95,17 @@ func (f *batchFunc) call(batch []*tensor.Tensor, at place) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(results) < len(f.names) {
-		panic(fmt.Sprintf("BUG: %s gives %d results, not the %d that the plan names", f.fn.Name, len(results), len(f.names)))
+	if len(results) < f.results {
+		panic(fmt.Sprintf("BUG: %s gives %d results, not the %d that the plan names", f.fn.Name, len(results), f.results))
 	}
-	values := make([]float64, len(f.names))
-	for i := range values {
-		values[i] = results[i].At(0)
+	values := make([]float64, 0, len(f.names))
+	for _, r := range results[:f.results] {
+		for i := range r.Len() {
+			values = append(values, r.At(i))
+		}
+	}
+	if len(values) != len(f.names) {
+		panic(fmt.Sprintf("BUG: %s gives %d values, not the %d that the plan names", f.fn.Name, len(values), len(f.names)))
 	}
 	return values, nil
 }
@@ -122,7 +138,8 @@ func newMeans(t *plan.Train, names []string) *means {
 	m := &means{names: names}
 	m.running, m.sums = make([]bool, len(m.names)), make([]float64, len(m.names))
 	for i, name := range m.names {
-		m.running[i] = slices.Contains(t.Running, name)
+		metric, _, _ := strings.Cut(name, "[") // of an element of a tensor
+		m.running[i] = slices.Contains(t.Running, metric)
 	}
 	return m
 }

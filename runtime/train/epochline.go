@@ -24,14 +24,20 @@ func epochName(epoch, epochs int) string {
 	return fmt.Sprintf("Epoch %d/%d", epoch, epochs)
 }
 
-// valuesText returns " - accuracy: 0.7100 - loss: 0.5600", sorted by name.
+// valuesText returns " - accuracy: 0.7100 - loss: 0.5600", sorted by name, of all values that are single numbers.
 func valuesText(values map[string]float64) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if isElement(name) {
+			continue
+		}
 		fmt.Fprintf(&b, " - %s: %s", name, valueText(values[name]))
 	}
 	return b.String()
 }
+
+// isElement reports whether a value is an element of a metric that is a tensor. There may be many: no line shows them.
+func isElement(name string) bool { return strings.Contains(name, "[") }
 
 // valueText writes four decimals, or the exponent where they would all be 0.
 func valueText(v float64) string {

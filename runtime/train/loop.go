@@ -381,6 +381,9 @@ func plain(saved map[string]exact) map[string]float64 {
 func statusText(values map[string]float64) string {
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if isElement(name) {
+			continue
+		}
 		words = append(words, name, valueText(values[name]))
 	}
 	return strings.Join(words, " ")
