@@ -27,7 +27,7 @@ var kerasModules = map[string]string{
 }
 
 // kerasParts take from Keras how something is computed; they are not called as Keras's are.
-var kerasParts = []string{"ChannelPReLU", "flip", "rotate", "zoom", "shift", "brightness", "ToHeads", "FromHeads", "unit_forget_bias", "area_under_roc", "area_under_pr", "weighted_mean"}
+var kerasParts = []string{"ema", "ChannelPReLU", "flip", "rotate", "zoom", "shift", "brightness", "ToHeads", "FromHeads", "unit_forget_bias", "area_under_roc", "area_under_pr", "weighted_mean"}
 
 // kerasNames are arguments that the library calls otherwise than Keras, everywhere or in one declaration.
 var kerasNames = map[string]string{
@@ -126,8 +126,8 @@ var kerasOnly = map[string]string{
 	"depthwise_initializer":                     "a layer of one's own names its initialiser",
 	"depthwise_regularizer":                     "a penalty is written in the loss",
 	"dtype":                                     "--precision is of the whole program",
-	"ema_momentum":                              "not there yet",
-	"ema_overwrite_frequency":                   "not there yet",
+	"ema_momentum":                              "`average: ema(0.99)` of a train",
+	"ema_overwrite_frequency":                   "`average: ema(0.99)` of a train",
 	"embeddings_constraint":                     "no layer has one; an optimizer of one's own can keep weights in bounds",
 	"embeddings_initializer":                    "a layer of one's own names its initialiser",
 	"embeddings_regularizer":                    "a penalty is written in the loss",
@@ -184,7 +184,7 @@ var kerasOnly = map[string]string{
 	"unit_forget_bias":                          "see bias_initializer",
 	"unroll":                                    "how something is computed is not the program's business",
 	"use_cudnn":                                 "how something is computed is not the program's business",
-	"use_ema":                                   "not there yet",
+	"use_ema":                                   "`average: ema(0.99)` of a train",
 	"use_gate":                                  "not there yet",
 	"use_scale":                                 "see scale",
 }
