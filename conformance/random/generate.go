@@ -48,7 +48,7 @@ func generate(c *choices) *program {
 		m.p.batches = append(m.p.batches, pick(c, 1, 2, 3, 4, 5, 7, 8, 9, 13, 16, 17, 31, 32, 33))
 	}
 	v := m.input()
-	for range m.draw(4) {
+	for range m.draw(3) {
 		v = m.stage(v)
 	}
 	m.train(v)
@@ -104,7 +104,7 @@ func (m *maker) input() val {
 	case 5:
 		v = m.field("x", tensor.F32, 0, ownLength, m.channels())
 	default:
-		words, length := pick(m.choices, 1, 2, 3, 7, 20), m.side()
+		words, length := pick(m.choices, 2, 3, 7, 20), m.side()
 		if m.chance(50) {
 			length = ownLength
 		}
@@ -156,11 +156,12 @@ func (m *maker) train(v val) {
 			loss = pick(m.choices, "crossentropy(softmax(p), y)", "crossentropy(p, y, from_logits: true, label_smoothing: 0.1)")
 		}
 	case target.below > 0:
-		loss, metrics = "binary_crossentropy(p, y)", "accuracy(p, y)"
+		// Near 0 and 1 a logarithm would make a large error of one rounding.
+		loss, metrics = "binary_crossentropy(0.05 + 0.9 * p, y)", "accuracy(p, y)"
 	default:
 		loss = pick(m.choices, "mse", "mae", "huber", "log_cosh", "squared_hinge") + "(p, y)"
 		metrics = "{ e: mae(p, y), most: max(p) }"
-		if len(v.shape) == 1 && m.chance(30) {
+		if len(v.shape) == 1 && v.last() > 1 && m.chance(30) {
 			loss = pick(m.choices, "cosine_similarity(p, y)", "kl_divergence(softmax(p), softmax(y))", "categorical_crossentropy(p, softmax(y), from_logits: true)")
 		}
 	}
@@ -305,7 +306,7 @@ func (m *maker) vector(v val) val {
 		}
 		return m.through(v, []int{k}, "Dense(%d, %s%s)", k, m.activation(), bias)
 	case 4:
-		return m.through(v, v.shape, "BatchNorm(momentum: 0.9)")
+		return m.through(v, v.shape, "BatchNorm(momentum: 0.9, eps: 0.01)")
 	case 5:
 		return m.gather(v)
 	case 6:
@@ -370,7 +371,7 @@ func (m *maker) sequence(v val) val {
 				return m.through(v, []int{v.size()}, "Flatten()")
 			}
 		case 5:
-			return m.through(v, v.shape, "BatchNorm()")
+			return m.through(v, v.shape, "BatchNorm(eps: 0.01)")
 		case 6:
 			before, after := m.draw(3), m.draw(3)
 			return m.through(v, []int{n + before + after, c}, "ZeroPadding1D(before: %d, after: %d)", before, after)
@@ -478,7 +479,7 @@ func (m *maker) picture(v val) val {
 	case 11:
 		switch m.draw(4) {
 		case 0:
-			return m.through(v, v.shape, "BatchNorm()")
+			return m.through(v, v.shape, "BatchNorm(eps: 0.01)")
 		case 1:
 			return m.through(v, v.shape, "GroupNorm(%d)", m.divisor(c))
 		case 2:
