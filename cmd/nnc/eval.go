@@ -1,12 +1,18 @@
 package main
 
-import "github.com/nnc-lang/nnc/runtime/command"
+import (
+	"os"
+	"path/filepath"
+
+	"github.com/nnc-lang/nnc/runtime/command"
+)
 
 // evalCmd measures a trained program on its test data.
 type evalCmd struct {
 	source
 	engine
 	command.Eval
+	Plot string `help:"Draw the metrics that are matrices, such as confusion_matrix, and curves, such as roc, into this file (.png or .svg)." placeholder:"FILE"`
 }
 
 // Help shows how the command is used.
@@ -14,11 +20,24 @@ func (evalCmd) Help() string {
 	return `Prints the loss and the metrics of the train block, such as "Test accuracy: 0.8125". Broken test examples are named and left out.
 
     nnc eval catdog.nn
-    nnc eval catdog.nn --weights model.h5 --steps 50`
+    nnc eval catdog.nn --weights model.h5 --steps 50
+    nnc eval catdog.nn --plot curve.png  with metrics: roc(…), confusion_matrix(…)`
 }
 
 // Run carries out the command.
 func (c *evalCmd) Run(std *command.Streams) error {
+	if ext := filepath.Ext(c.Plot); c.Plot != "" {
+		if ext != ".png" && ext != ".svg" {
+			return command.Misuse("--plot draws PNG and SVG: name a file that ends in .png or .svg, not %s", c.Plot)
+		}
+		c.Draw = func(tensors []command.Tensor) error {
+			picture, err := plotTensors(tensors, ext)
+			if err != nil {
+				return err
+			}
+			return os.WriteFile(c.Plot, picture, 0o666)
+		}
+	}
 	l, err := c.load(std, needsData)
 	if err != nil {
 		return err

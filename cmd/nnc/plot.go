@@ -59,7 +59,12 @@ func plotHistory(history []map[string]float64, ext string) ([]byte, error) {
 		return nil, fmt.Errorf("there are no values to draw")
 	}
 	panels[len(panels)-1][0].X.Label.Text = "epoch"
-	height := panelHeight * vg.Length(len(panels))
+	return drawPanels(panels, panelHeight, ext)
+}
+
+// drawPanels draws plots of one height below each other.
+func drawPanels(panels [][]*plot.Plot, each vg.Length, ext string) ([]byte, error) {
+	height := each * vg.Length(len(panels))
 	var canvas vg.CanvasWriterTo
 	if ext == ".svg" {
 		canvas = vgsvg.New(panelWidth, height)
@@ -86,14 +91,18 @@ func hasValue(history []map[string]float64, name string) bool {
 	return false
 }
 
+func sans(p *plot.Plot) {
+	for _, f := range []*font.Font{&p.Title.TextStyle.Font, &p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font} {
+		f.Variant = "Sans"
+	}
+}
+
 // panel draws one value by epoch.
 func panel(history []map[string]float64, name string) (*plot.Plot, error) {
 	p := plot.New()
 	p.Y.Label.Text = name
 	p.X.Tick.Marker = wholeTicks{}
-	for _, f := range []*font.Font{&p.X.Label.TextStyle.Font, &p.Y.Label.TextStyle.Font, &p.X.Tick.Label.Font, &p.Y.Tick.Label.Font, &p.Legend.TextStyle.Font} {
-		f.Variant = "Sans"
-	}
+	sans(p)
 	p.Legend.Top = true
 	p.Legend.XOffs, p.Legend.Padding = vg.Points(-6), vg.Points(3)
 	grid := plotter.NewGrid()

@@ -22,6 +22,18 @@ type Eval struct {
 	Steps Count `help:"Measure this many batches in a random order, going over the data again where they need more, as Keras does. Without it each example is visited once." placeholder:"N"`
 	Seed  int32 `default:"1" help:"What the order of the examples follows from, with --steps."`
 	JSON  bool  `name:"json" help:"Print a line of JSON for each train block."`
+
+	// Draw is given the metrics that are tensors, if it is not nil.
+	Draw func([]Tensor) error `kong:"-"`
+}
+
+// Tensor is the value of a metric that is no single number.
+type Tensor struct {
+	Train   string // its label; "" if it has none
+	Metric  string
+	Shape   []int
+	Values  []float64 // in row-major order
+	Classes []string  // of the data; nil if it has none
 }
 
 // Run carries out the command.
@@ -33,11 +45,13 @@ func (c *Eval) Run(std *Streams, p *Program) error {
 	if err != nil {
 		return err
 	}
+	var tensors []Tensor
 	for _, t := range p.Plan.Trains {
 		m, err := p.measure(context.Background(), std, prog, t, train.EvalOptions{Steps: int(c.Steps), Seed: c.Seed})
 		if err != nil {
 			return err
 		}
+		tensors = append(tensors, m.tensors()...)
 		if c.JSON {
 			if err := m.printJSON(std.Out); err != nil {
 				return err
@@ -46,7 +60,27 @@ func (c *Eval) Run(std *Streams, p *Program) error {
 		}
 		m.print(std.Out, std.Err)
 	}
-	return nil
+	if c.Draw == nil {
+		return nil
+	}
+	return c.Draw(tensors)
+}
+
+// tensors returns the metrics that are no single numbers.
+func (m *measured) tensors() []Tensor {
+	var all []Tensor
+	for _, name := range m.train.Metrics {
+		shape := m.train.Tensors[name]
+		if shape == nil {
+			continue
+		}
+		t := Tensor{Train: m.train.Label, Metric: name, Shape: shape, Classes: m.classes}
+		for _, value := range m.train.Names(name) {
+			t.Values = append(t.Values, m.values[value])
+		}
+		all = append(all, t)
+	}
+	return all
 }
 
 // measured is what a train's models came to on the test split.
@@ -110,6 +144,10 @@ func (m *measured) print(out, notes io.Writer) {
 	for _, name := range append([]string{plan.ResultLoss}, m.train.Metrics...) {
 		words := strings.ReplaceAll(name, "_", " ")
 		if shape := m.train.Tensors[name]; shape != nil {
+			if len(m.train.Names(name)) > mostPrinted {
+				fmt.Fprintf(out, "%s %s: %d numbers, which --json and --plot of eval show\n", of, words, len(m.train.Names(name)))
+				continue
+			}
 			fmt.Fprintf(out, "%s %s:\n", of, words)
 			m.printTensor(out, name, shape)
 			continue
@@ -117,6 +155,9 @@ func (m *measured) print(out, notes io.Writer) {
 		fmt.Fprintf(out, "%s %s: %.4f\n", of, words, m.values[name])
 	}
 }
+
+// mostPrinted is how many elements of a tensor are printed at most: a matrix of 16 classes.
+const mostPrinted = 256
 
 // printTensor writes a matrix as a table, a vector as one row of it, and of more dimensions the matrices after each other. Rows and columns that
 // are as many as the classes of the data have their names.
