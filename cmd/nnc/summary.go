@@ -81,8 +81,8 @@ func printMemory(w io.Writer, p *plan.Program) {
 		if t.Data != nil {
 			fmt.Fprintf(w, " with batches of %d", t.FullBatch())
 		}
-		fmt.Fprintf(w, " needs %s bytes in native code: %s of parameters and state, %s of values on the way\n",
-			term.Count(m.Total()), term.Bytes(int64(m.Cells)), term.Bytes(int64(m.Arena+m.Consts)))
+		fmt.Fprintf(w, " needs %s in native code: %s of parameters and state, %s of values on the way\n",
+			term.Bytes(int64(m.Total())), term.Bytes(int64(m.Cells)), term.Bytes(int64(m.Arena+m.Consts)))
 	}
 }
 

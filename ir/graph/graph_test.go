@@ -157,3 +157,37 @@ func TestSVG(t *testing.T) {
 		}
 	}
 }
+
+// Labels stand beside their edges: right of those that go down, and on the outer side of those that lead aside, at the end that is not shared.
+func TestLabelsBesideEdges(t *testing.T) {
+	g := &Graph{}
+	top := g.Add(Data, 0, "top", "top")
+	first := g.Add(Op, 0, "first", "the first of them")
+	left, right := g.Add(Op, 0, "left", "the left of them"), g.Add(Op, 0, "right", "the right of them")
+	end := g.Add(Op, 0, "end", "end")
+	down, fork, join := g.Connect(top, first), g.Connect(first, left), g.Connect(right, end)
+	g.Connect(first, right)
+	g.Connect(left, end)
+	down.Label, fork.Label, join.Label = "down", "fork", "join"
+	l := arrange(g)
+	for _, c := range []struct {
+		edge   *Edge
+		beside *Node
+	}{{down, first}, {fork, left}, {join, right}} {
+		x, _, anchor := l.labelPlace(c.edge)
+		line := l.cells[c.beside].x
+		outer := line < l.cells[first].x // left of the middle
+		if outer && (anchor != "end" || x >= line) || !outer && (anchor != "start" || x <= line) {
+			t.Errorf("%s is at %v, %s, beside a line at %v", c.edge.Label, x, anchor, line)
+		}
+		if anchor == "start" && x+labelWidth(c.edge) > l.width || anchor == "end" && x < labelWidth(c.edge) {
+			t.Errorf("%s leaves the picture", c.edge.Label)
+		}
+	}
+	narrow := &Graph{}
+	narrow.Connect(narrow.Add(Data, 0, "a", "a"), narrow.Add(Op, 0, "b", "b")).Label = strings.Repeat("wide ", 20)
+	l = arrange(narrow)
+	if x, _, _ := l.labelPlace(narrow.Edges[0]); x+labelWidth(narrow.Edges[0]) > l.width {
+		t.Errorf("a label at %v leaves a picture of %v", x, l.width)
+	}
+}

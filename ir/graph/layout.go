@@ -312,9 +312,11 @@ func (l *layout) coordinates() {
 		left += laneGap
 	}
 	l.laneX = append(l.laneX, left-laneGap)
-	for _, e := range l.g.Edges { // room for arrows that lead back at the side
+	for _, e := range l.g.Edges { // room for labels, and for arrows that lead back at the side
 		if from, to := l.cells[e.From], l.cells[e.To]; l.alongSide(e) {
-			l.width = max(l.width, l.side(from, to)+padX+float64(utf8.RuneCountInString(e.Label))*charWidth*0.8)
+			l.width = max(l.width, l.side(from, to)+padX+labelWidth(e))
+		} else if x, _, anchor := l.labelPlace(e); anchor == "start" && e.Label != "" {
+			l.width = max(l.width, x+labelWidth(e))
 		}
 	}
 	l.width += margin

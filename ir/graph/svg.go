@@ -5,6 +5,7 @@ import (
 	"html"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // SVG draws the graph as a picture that needs nothing but an SVG viewer.
@@ -113,19 +114,47 @@ func sign(x float64) float64 {
 	return 1
 }
 
-// drawLabel writes an edge's label beside its middle, on a white ground.
+// labelPlace is where an edge's label stands: right of one that goes straight down, at its middle; of one that leads aside at the end that is its own, on the
+// outer side; on the edge where there is no room for that.
+func (l *layout) labelPlace(e *Edge) (x, y float64, anchor string) {
+	const gap, below = 6, 10
+	from, to := l.cells[e.From], l.cells[e.To]
+	bends := l.bends[e]
+	switch {
+	case l.alongSide(e):
+		return l.side(from, to) + gap, (from.y + to.y) / 2, "start"
+	case len(bends) > 0:
+		return bends[len(bends)/2].x + gap, bends[len(bends)/2].y, "start"
+	case from.x == to.x:
+		return from.x + gap, (from.y + from.h/2 + to.y - to.h/2) / 2, "start"
+	}
+	if e.From.Lane != e.To.Lane {
+		return (from.x + to.x) / 2, (from.y + to.y) / 2, "middle"
+	}
+	own, other, y := from, to, from.y+from.h/2+below
+	for _, o := range l.g.Edges {
+		if o != e && o.From == e.From && !l.alongSide(o) {
+			own, other, y = to, from, to.y-to.h/2-below
+		}
+	}
+	if other.x < own.x {
+		return own.x + gap, y, "start"
+	}
+	if own.x-gap-labelWidth(e) > 0 {
+		return own.x - gap, y, "end"
+	}
+	return (from.x + to.x) / 2, (from.y + from.h/2 + to.y - to.h/2) / 2, "middle"
+}
+
+// labelWidth is about how wide an edge's label is drawn.
+func labelWidth(e *Edge) float64 { return float64(utf8.RuneCountInString(e.Label)) * charWidth * 0.8 }
+
+// drawLabel writes an edge's label on a white ground.
 func (l *layout) drawLabel(b *strings.Builder, e *Edge) {
 	if e.Label == "" {
 		return
 	}
-	from, to := l.cells[e.From], l.cells[e.To]
-	x, y := (from.x+to.x)/2, (from.y+from.h/2+to.y-to.h/2)/2
-	anchor := "middle"
-	if l.alongSide(e) {
-		x, y, anchor = l.side(from, to)+6, (from.y+to.y)/2, "start"
-	} else if bends := l.bends[e]; len(bends) > 0 {
-		x, y = bends[len(bends)/2].x, bends[len(bends)/2].y
-	}
+	x, y, anchor := l.labelPlace(e)
 	fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s" font-size="11" fill="#555" stroke="white" stroke-width="4" paint-order="stroke">%s</text>`+"\n",
 		x, y+4, anchor, html.EscapeString(e.Label))
 }
