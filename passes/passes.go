@@ -30,10 +30,11 @@ var table = []Pass{
 	{"grad", "replaces grad by the instructions that compute gradients", true, grad},
 	{"gather", "turns scatters into gathers", false, gather},
 	{"dce", "drops instructions whose results nobody uses", false, dce},
+	{"sink", "computes only the rows of a value that are read", false, sink},
 }
 
 // pipeline is the order in which the passes run; a pass may run twice.
-var pipeline = []string{"inline", "shapes", "simplify", "cse", "hoist", "grad", "gather", "simplify", "cse", "dce"}
+var pipeline = []string{"inline", "shapes", "simplify", "cse", "hoist", "grad", "gather", "dce", "sink", "simplify", "cse", "dce"}
 
 // constraint demands that the first run of one pass comes before the last run of another.
 type constraint struct{ before, after, because string }
@@ -51,6 +52,8 @@ var constraints = []constraint{
 	{"gather", "simplify", "inverted index maps have guards that the extents of the loops decide"},
 	{"grad", "cse", "gradients compute parts of the forward pass again"},
 	{"grad", "dce", "only then is known which forward values and which cotangents are used"},
+	{"dce", "sink", "a use that is dead reads more rows than are needed"},
+	{"sink", "simplify", "a slice in front of a reshape becomes a copy"},
 	{"cse", "dce", "merging leaves instructions that nobody uses"},
 }
 
