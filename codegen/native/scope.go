@@ -314,6 +314,17 @@ func (s *scope) store(x, p, mask value.Value) {
 	s.blk.NewCall(f, x, p, constant.NewInt(i32, int64(align)), mask)
 }
 
+// scatter writes the lanes of x to the offsets off behind p.
+func (s *scope) scatter(x, p, off, mask value.Value) {
+	n := lanesOf(x)
+	ps := s.blk.NewGetElementPtr(p.Type().(*types.PointerType).ElemType, p, off)
+	if mask == nil {
+		mask = num(vector(n, i1), 1)
+	}
+	f := s.fn.module.intrinsic("llvm.masked.scatter."+mangle(x.Type())+"."+mangle(ps.Type()), types.Void, x.Type(), ps.Type(), i32, vector(n, i1))
+	s.blk.NewCall(f, x, ps, constant.NewInt(i32, int64(s.align(p.Type().(*types.PointerType).ElemType))), mask)
+}
+
 // gather reads the elements at the offsets off behind p.
 func (s *scope) gather(p, off, mask, other value.Value) value.Value {
 	n := lanesOf(off)

@@ -717,7 +717,12 @@ func (e *winogradWriter) weights(s *scope, z, sums value.Value) {
 			}
 			for i := range windowSide {
 				for j, x := range weightTransform(s, t[i]) {
-					s.store(x, s.at(to, s.add(o, int64Const(i*e.strides[0]+j*e.strides[1]))), mask)
+					p := s.at(to, s.add(int64Const(i*e.strides[0]+j*e.strides[1]), s.mul(o, int64Const(e.strides[3]))))
+					if e.strides[3] == 1 {
+						s.store(x, p, mask)
+					} else {
+						s.scatter(x, p, lanesTimes(e.lanes, e.strides[3]), mask)
+					}
 				}
 			}
 		})

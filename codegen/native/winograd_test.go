@@ -26,6 +26,9 @@ var winogradCases = []string{
 	"sum [i<4, j<19, o<40 | di<3, dj<3, c<8] mul(%x[i+di, j+dj, c], %y[di, dj, c, o]) : [6, 21, 8] [3, 3, 8, 40]",
 	"sum [di<3, dj<3, c<8, o<37 | b<B, i<17, j<6] mul(%x[b, i+di, j+dj, c], %y[b, i, j, o]) : [B, 19, 8, 8] [B, 17, 6, 37]",
 	"sum [dj<3, di<3, c<23, o<16 | b<B, i<9, j<9] mul(%y[b, i, j, o], %x[b, i-di+1, j+dj-1, c] else 0.0) : [B, 9, 9, 23] [B, 9, 9, 16]",
+	"sum [di<3, dj<3, o<17, c<3 | b<B, i<6, j<17] mul(%y[b, i, j, o], %x[b, i-di+1, j-dj+1, c] else 0.0) : [B, 6, 17, 3] [B, 6, 17, 17]",
+	"sum [di<3, dj<3, c<3, o<17 | b<B, i<6, j<17] mul(%y[b, i, j, o], %x[b, i-di+1, j-dj+1, c] else 0.0) : [B, 6, 17, 3] [B, 6, 17, 17]",
+	"sum [di<3, dj<3, o<17, c<3 | b<B, i<6, j<17] mul(%y[b, i, j, o], %x[b, i+di-1, j+dj-1, c] else 0.0) : [B, 6, 17, 3] [B, 6, 17, 17]",
 }
 
 // levelsOf returns the levels of a kind of processors.
