@@ -286,7 +286,11 @@ func (f *fieldReport) constantText() string {
 	if len(f.Shape) == 1 && n <= 10 {
 		var places []string
 		for _, e := range f.Constant {
-			places = append(places, fmt.Sprintf("%s[%d]", f.Name, e))
+			place := fmt.Sprintf("%s[%d]", f.Name, e)
+			if e < len(f.Columns) {
+				place += fmt.Sprintf(" (column %q)", f.Columns[e])
+			}
+			places = append(places, place)
 		}
 		return strings.Join(places, ", ")
 	}

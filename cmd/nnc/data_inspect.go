@@ -41,6 +41,8 @@ type fieldReport struct {
 	Missing  int     `json:"missing"`            // not a number, or infinite
 	Constant []int   `json:"constant,omitempty"` // elements that are the same in all examples, by their place in row-major order
 
+	Columns []string `json:"columns,omitempty"` // of a table, that the elements come from
+
 	count       int
 	sum         float64
 	low, high   []float64 // by element; nil where lengths differ
@@ -83,7 +85,7 @@ func inspect(ctx context.Context, name string, src data.Source) (*splitReport, e
 func newFields(src data.Source) []*fieldReport {
 	var out []*fieldReport
 	for _, f := range src.Fields() {
-		r := &fieldReport{Name: f.Name, Shape: slices.Clone(f.Shape), Least: math.Inf(1), Greatest: math.Inf(-1)}
+		r := &fieldReport{Name: f.Name, Shape: slices.Clone(f.Shape), Columns: f.Columns, Least: math.Inf(1), Greatest: math.Inf(-1)}
 		r.elementwise = !slices.Contains(f.Shape, -1)
 		out = append(out, r)
 	}

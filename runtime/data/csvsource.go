@@ -36,7 +36,7 @@ func newTableSource(l *tableLoad) *tableSource {
 			fallthrough
 		case Whole:
 			if len(c.Column.From) > 1 || c.Kind == Rest {
-				f.Shape = []int{c.width}
+				f.Shape, f.Columns = []int{c.width}, c.Column.From
 			}
 		case Words:
 			f.Shape = []int{-1}

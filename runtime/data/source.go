@@ -19,6 +19,8 @@ type Field struct {
 	Shape []int
 	// Labels names the values 0, 1, … of an id field; nil for a field that holds no ids.
 	Labels []string
+	// Columns names the elements of a field that holds several columns of a table; nil for others.
+	Columns []string
 	// Mean and Deviation were measured over the training split, one number per element; nil where they were not.
 	Mean, Deviation []float64
 }
