@@ -136,9 +136,13 @@ func exercise(t *testing.T, file string, s setting) []named {
 			return in
 		}
 		src := open[d.Name].Train
-		values := data.NewBatch(src.Fields(), examples)
-		for i := range examples {
-			if err := src.At((first+i)*src.Len()/(3*examples), values, i); err != nil {
+		chosen := make([]int, examples)
+		for i := range chosen {
+			chosen[i] = (first + i) * src.Len() / (3 * examples)
+		}
+		values := data.NewBatchOf(src, chosen...)
+		for i, example := range chosen {
+			if err := src.At(example, values, i); err != nil {
 				t.Fatal(err)
 			}
 		}
