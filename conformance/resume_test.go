@@ -222,17 +222,17 @@ func read(t *testing.T, path ...string) []byte {
 // A run that is killed without warning and resumed ends with the same bits as one that was left alone.
 func TestKilledCommand(t *testing.T) {
 	whole := smallFolder(t, smallProgram)
-	run(t, whole, "run", "small.nn")
+	run(t, whole, "run", "small.nn", "--set", "epochs=400")
 	want := read(t, whole, "small.h5")
 
 	folder := smallFolder(t, smallProgram)
 	r := rand.New(rand.NewPCG(3, 4))
-	stopAfter(t, command(t, folder, "run", "small.nn"), 1+r.IntN(10), time.Duration(r.IntN(5))*time.Millisecond, syscall.SIGKILL)
+	stopAfter(t, command(t, folder, "run", "small.nn", "--set", "epochs=400"), 1+r.IntN(10), time.Duration(r.IntN(5))*time.Millisecond, syscall.SIGKILL)
 	if _, err := os.Stat(filepath.Join(folder, "small.ckpt")); err != nil {
 		t.Fatalf("nothing to resume after the first epoch: %v", err)
 	}
-	stopAfter(t, command(t, folder, "run", "small.nn", "--resume"), r.IntN(10), 0, syscall.SIGKILL)
-	run(t, folder, "run", "small.nn", "--resume")
+	stopAfter(t, command(t, folder, "run", "small.nn", "--set", "epochs=400", "--resume"), r.IntN(10), 0, syscall.SIGKILL)
+	run(t, folder, "run", "small.nn", "--set", "epochs=400", "--resume")
 	if !bytes.Equal(read(t, folder, "small.h5"), want) {
 		t.Error("the weights differ")
 	}
