@@ -21,6 +21,9 @@ func needCode(t *testing.T) []way {
 	}
 	all := ways()
 	if len(all) == 0 {
+		if os.Getenv("CI") != "" {
+			t.Fatal("no level of machine code runs here")
+		}
 		t.Skip("this machine runs no machine code")
 	}
 	return all
