@@ -16,6 +16,7 @@ type Array struct {
 	f    *File
 	n    int
 	name string
+	most []uint64 // what the dimensions may grow to; undefined: without limit
 	// size returns how many bytes the storage really has, so that nothing is allocated for what is only claimed.
 	size func() (uint64, error)
 	// read calls sink with pieces of the data: whole elements, the first of which has number at in row-major order. What it

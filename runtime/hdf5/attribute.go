@@ -116,8 +116,7 @@ func (f *File) array(typ, space message) (*Array, error) {
 	if data, err = f.resolve(space); err != nil {
 		return nil, err
 	}
-	a.Shape, a.n, err = f.dataspace(data)
-	return a, err
+	return a, f.dataspace(a, data)
 }
 
 // inMemory makes data, which may be longer, the array's storage.

@@ -9,12 +9,15 @@ import (
 // grid is the storage of a dataset that is cut into chunks of one shape.
 type grid struct {
 	f       *File
-	shape   []int // of the dataset
-	extent  []int // of a chunk
+	shape   []int    // of the dataset
+	most    []uint64 // what its dimensions may grow to; undefined: without limit
+	extent  []int    // of a chunk
 	size    uint64
 	bytes   uint64 // of a whole chunk, unpacked
 	filters []filter
-	fill    []byte
+	// bareEdges: chunks that stand over the dataset's edge are not packed.
+	bareEdges bool
+	fill      []byte
 	// list finds the chunks that the file has.
 	list func() ([]chunk, error)
 }
@@ -29,7 +32,7 @@ type chunk struct {
 
 // grid checks the shape of a chunk, whose last number is the size of an element.
 func (o *Object) grid(a *Array, dims []uint64) (*grid, error) {
-	g := &grid{f: o.f, shape: a.Shape, size: a.Type.size}
+	g := &grid{f: o.f, shape: a.Shape, most: a.most, size: a.Type.size}
 	if len(dims) != len(a.Shape)+1 || len(a.Shape) == 0 || dims[len(dims)-1] != g.size {
 		return nil, errors.New("broken data layout: chunks do not fit the dataset")
 	}
@@ -83,10 +86,14 @@ func (g *grid) btreeChunks(addr uint64) ([]chunk, error) {
 // store makes the grid the array's storage.
 func (g *grid) store(a *Array) {
 	var chunks []chunk
+	listed := false
 	a.size = func() (uint64, error) {
-		var err error
-		if chunks, err = g.list(); err != nil {
-			return 0, err
+		if !listed {
+			var err error
+			if chunks, err = g.list(); err != nil {
+				return 0, err
+			}
+			listed = true
 		}
 		// What was never written may have as many bytes as the file.
 		total, stored := g.f.size, uint64(0)
@@ -107,7 +114,11 @@ func (g *grid) store(a *Array) {
 			if err != nil {
 				return err
 			}
-			raw, err := unpack(g.filters, c.skip, packed, g.bytes)
+			filters := g.filters
+			if g.bareEdges && g.overEdge(c.offset) {
+				filters = nil
+			}
+			raw, err := unpack(filters, c.skip, packed, g.bytes)
 			if err != nil {
 				return fmt.Errorf("chunk at %v: %w", c.offset, err)
 			}
@@ -117,6 +128,16 @@ func (g *grid) store(a *Array) {
 		}
 		return nil
 	}
+}
+
+// overEdge tells whether a chunk stands over the dataset's edge.
+func (g *grid) overEdge(offset []int) bool {
+	for d, at := range offset {
+		if g.extent[d] > g.shape[d]-at {
+			return true
+		}
+	}
+	return false
 }
 
 // scatter sends the rows of a chunk to where they belong; the part that stands over the dataset's edge is left out.

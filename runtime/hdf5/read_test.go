@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -170,12 +171,144 @@ func TestChunked(t *testing.T) {
 	equal(t, "implicit", grid5x7[float32]())(dataset(t, f, "implicit").Float32s())
 	equal(t, "paged", count(3000))(dataset(t, f, "paged").Int64s())
 	equal(t, "deep", count(1500))(dataset(t, f, "deep").Int64s())
-	row, err := f.Root().Lookup("row")
+	equal(t, "row", grid5x7[float32]())(dataset(t, f, "row").Float32s())
+}
+
+// Every index of chunks, each with limits that the dataset may grow to, with filters, with chunks that lack some of them, with
+// chunks that were never written, and with bare chunks over the edge.
+func TestIndexes(t *testing.T) {
+	f := open(t, "indexes.h5")
+	part, none := make([]float32, 35), slices.Repeat([]float32{9}, 35)
+	for i := range part {
+		part[i] = 9
+		if row, column := i/7, i%7; row >= 2 && row < 4 && column >= 3 && column < 6 {
+			part[i] = float32(i) - 3.5
+		}
+	}
+	for index, limits := range map[string]int{"single": 1, "fixed": 2, "extensible": 3, "btree": 1} {
+		for i := range limits {
+			for _, variant := range []string{"plain", "packed", "masked", "edges"} {
+				path := fmt.Sprint(index, "/", variant, i)
+				equal(t, path, grid5x7[float32]())(dataset(t, f, path).Float32s())
+			}
+			path, want := fmt.Sprint(index, "/part", i), part
+			if index == "single" {
+				want = none
+			}
+			equal(t, path, want)(dataset(t, f, path).Float32s())
+		}
+	}
+	for _, path := range []string{"implicit/plain0", "implicit/plain1"} {
+		equal(t, path, grid5x7[float32]())(dataset(t, f, path).Float32s())
+	}
+	f = open(t, "sparse.h5")
+	fixed := slices.Repeat([]int64{5}, 3000)
+	for i := range 10 {
+		fixed[2500+i] = int64(i)
+	}
+	equal(t, "fixed", fixed)(dataset(t, f, "fixed").Int64s())
+	sparse := slices.Repeat([]int64{5}, 150000)
+	for _, at := range []int{0, 3, 4, 5, 19, 20, 35, 36, 100, 1000, 20000} {
+		sparse[at] = int64(at % 100)
+	}
+	for at := 131060; at < len(sparse); at += 2048 {
+		sparse[at] = int64(at % 100)
+	}
+	equal(t, "extensible", sparse)(dataset(t, f, "extensible").Int64s())
+}
+
+// indexDamage are changes of bytes behind the signature of a structure of an index, and what the error says of each.
+var indexDamage = []struct {
+	file, path, signature string
+	at                    int // of the signature's first byte
+	bytes                 string
+	want                  string
+}{
+	{"indexes.h5", "fixed/plain0", "FAHD", 0, "FAHX", "signature"},
+	{"indexes.h5", "fixed/plain0", "FAHD", 6, "\x07", "broken fixed array"},                                    // width of entries
+	{"indexes.h5", "fixed/plain0", "FAHD", 7, "\x7f", "broken fixed array"},                                    // size of pages
+	{"indexes.h5", "fixed/plain0", "FAHD", 8, "\x01", "has not as many entries"},                               // entries
+	{"indexes.h5", "fixed/plain0", "FAHD", 8, "\xff\xff\xff\xff\xff\xff", "longer than the file"},              // entries
+	{"indexes.h5", "fixed/plain0", "FAHD", 16, "\x00\x00\x00\x00\x00\x00\x01", "lie outside of the file"},      // place of the entries
+	{"indexes.h5", "fixed/packed0", "FADB", 14, "\x00\x00\x00\x00\x00\x00\x01", "lie outside of the file"},     // place of a chunk
+	{"indexes.h5", "fixed/packed0", "FADB", 22, "\xff\xff\xff\x7f", "chunks overlap"},                          // its size
+	{"indexes.h5", "extensible/plain0", "EAHD", 0, "EAHX", "signature"},                                        //
+	{"indexes.h5", "extensible/plain0", "EAHD", 6, "\x00", "broken extensible array"},                          // width of entries
+	{"indexes.h5", "extensible/plain0", "EAHD", 7, "\xff", "broken extensible array"},                          // bits of numbers of entries
+	{"indexes.h5", "extensible/plain0", "EAHD", 8, "\xff", "lie outside of the file"},                          // entries in the index block
+	{"indexes.h5", "extensible/plain0", "EAHD", 9, "\x00", "broken extensible array"},                          // entries of the first data block
+	{"indexes.h5", "extensible/plain0", "EAHD", 10, "\x03", "broken extensible array"},                         // data blocks of the first super block
+	{"indexes.h5", "extensible/plain0", "EAHD", 11, "\xff", "broken extensible array"},                         // entries of a page
+	{"indexes.h5", "extensible/plain0", "EAHD", 60, "\x00\x00\x00\x00\x00\x00\x01", "lie outside of the file"}, // place of the index block
+	{"indexes.h5", "extensible/plain0", "EAIB", 0, "EAIX", "signature"},                                        //
+	{"indexes.h5", "extensible/plain0", "EAIB", 14, "\x00\x00\x00\x00\x00\x00\x01", "lie outside of the file"}, // place of a chunk
+	{"sparse.h5", "extensible", "EAIB", 14 + 4*8, "\x00\x00\x00\x00\x00\x00\x01", "lie outside of the file"},   // place of a data block
+	{"sparse.h5", "extensible", "EADB", 0, "EADX", "signature"},                                                //
+	{"sparse.h5", "extensible", "EASB", 0, "EASX", "signature"},                                                //
+	{"indexes.h5", "btree/plain0", "BTHD", 0, "BTHX", "signature"},                                             //
+	{"indexes.h5", "btree/plain0", "BTHD", 5, "\x05", "another kind"},                                          // kind of records
+	{"indexes.h5", "btree/plain0", "BTHD", 10, "\x10", "broken B-tree"},                                        // width of records
+	{"indexes.h5", "btree/plain0", "BTHD", 12, "\x09", "lacks its signature"},                                  // depth
+	{"indexes.h5", "btree/plain0", "BTHD", 24, "\xff\xff", "too small for its records"},                        // records of the root
+	{"indexes.h5", "btree/plain0", "BTLF", 6 + 8, "\x09", "outside of its dataset"},                            // row of a chunk
+	{"indexes.h5", "btree/packed0", "BTLF", 6 + 8, "\xff\xff\xff\x7f", "chunks overlap"},                       // size of a chunk
+}
+
+// An index that was changed is an error that says so, and reads nothing that is not there.
+func TestHostileIndexes(t *testing.T) {
+	for _, c := range indexDamage {
+		whole, err := os.ReadFile(filepath.Join("testdata", c.file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		// The structure is that of this dataset if damaging it changes what the dataset gives.
+		found := false
+		for at := 0; !found; at++ {
+			next := bytes.Index(whole[at:], []byte(c.signature))
+			if next < 0 {
+				break
+			}
+			at += next
+			damaged := bytes.Clone(whole)
+			copy(damaged[at:], "XXXX")
+			if _, err := dataset(t, openBytes(t, damaged), c.path).Float32s(); err == nil {
+				continue
+			}
+			found = true
+			damaged = bytes.Clone(whole)
+			copy(damaged[at+c.at:], c.bytes)
+			_, err := dataset(t, openBytes(t, damaged), c.path).Float32s()
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%s: %s with %q at %d: error %v, want %q", c.path, c.signature, c.bytes, c.at, err, c.want)
+			}
+		}
+		if !found {
+			t.Errorf("%s has no %s", c.path, c.signature)
+		}
+	}
+}
+
+// Every byte of every structure of an index, changed, gives numbers or an error.
+func TestDamagedIndexes(t *testing.T) {
+	whole, err := os.ReadFile("testdata/indexes.h5")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := row.Dataset(); err == nil || !strings.Contains(err.Error(), "not supported") {
-		t.Errorf("an extensible array: %v", err)
+	for _, signature := range []string{"FAHD", "FADB", "EAHD", "EAIB", "BTHD", "BTLF"} {
+		for at, seen := 0, 0; seen < 2; seen++ {
+			next := bytes.Index(whole[at:], []byte(signature))
+			if next < 0 {
+				break
+			}
+			at += next + len(signature)
+			for i := range 48 {
+				for _, b := range []byte{0, 0xff, whole[at+i] ^ 1} {
+					damaged := bytes.Clone(whole)
+					damaged[at+i] = b
+					readAll(damaged)
+				}
+			}
+		}
 	}
 }
 
