@@ -13,7 +13,9 @@ import (
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/passes"
 	"github.com/nnc-lang/nnc/runtime/command"
+	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/term"
+	"github.com/nnc-lang/nnc/runtime/train"
 )
 
 // summaryCmd shows what a program's models are made of.
@@ -55,13 +57,14 @@ func (c *summaryCmd) Run(std *command.Streams) error {
 		s.print(std.Out)
 	}
 	if !c.JSON {
-		printMemory(std.Out, l.plan)
+		l.printMemory(std.Out)
 	}
 	return nil
 }
 
 // printMemory writes what training uses in native code, to the byte, where the sizes are known before data is read.
-func printMemory(w io.Writer, p *plan.Program) {
+func (l *loaded) printMemory(w io.Writer) {
+	p := l.plan
 	if len(p.Trains) == 0 || passes.Run(p.Module, passes.Options{}) != nil {
 		return
 	}
@@ -83,7 +86,24 @@ func printMemory(w io.Writer, p *plan.Program) {
 		}
 		fmt.Fprintf(w, " needs %s in native code: %s of parameters and state, %s of values on the way\n",
 			term.Bytes(int64(m.Total())), term.Bytes(int64(m.Cells)), term.Bytes(int64(m.Arena+m.Consts)))
+		l.printBuffers(w, t)
 	}
+}
+
+// printBuffers writes what a train's data uses, if it can be read.
+func (l *loaded) printBuffers(w io.Writer, t *plan.Train) {
+	if t.Data == nil || slices.ContainsFunc(t.AllData(), func(d *plan.Data) bool { return l.data[d] == nil }) {
+		return
+	}
+	ds, err := train.Examples(t, func(d *plan.Data) (*data.Dataset, error) { return l.data[d], nil })
+	if err != nil || ds.Train == nil || ds.Train.Len() == 0 {
+		return
+	}
+	fmt.Fprintf(w, "Its data needs %s for batches", term.Bytes(int64(train.Buffers(t, ds))))
+	if ds.Kept > 0 {
+		fmt.Fprintf(w, " and keeps up to %s of decoded examples", term.Bytes(ds.Kept))
+	}
+	fmt.Fprintln(w)
 }
 
 // modelSummary is what a model is made of.

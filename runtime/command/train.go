@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/train"
 	"github.com/nnc-lang/nnc/runtime/weights"
 )
@@ -57,8 +59,13 @@ func (c *Train) Run(std *Streams, p *Program) error {
 			return err
 		}
 	}
+	// The compiler's memory goes back to the system. What is allocated from here on are batches and pixels, in which nothing is to be searched:
+	// collecting often costs little, and twice the memory would cost much.
+	debug.FreeOSMemory()
+	debug.SetGCPercent(10)
 	ctx, stop := UntilInterrupted()
 	defer stop()
+	var buffers data.Buffers // of all that is read from here on
 	for i, t := range p.Plan.Trains {
 		ds, err := p.examples(t)
 		if err != nil {
@@ -66,7 +73,7 @@ func (c *Train) Run(std *Streams, p *Program) error {
 		}
 		record := recorder(c.records(), p.Plan, i, std.Err)
 		result, err := train.Run(ctx, prog, p.Plan, t, train.Options{
-			Seed: c.Seed, Epochs: int(c.Epochs), Resume: c.Resume, Data: ds, KeepCheckpoint: i < len(p.Plan.Trains)-1,
+			Seed: c.Seed, Epochs: int(c.Epochs), Resume: c.Resume, Data: ds, Buffers: &buffers, KeepCheckpoint: i < len(p.Plan.Trains)-1,
 			NoSave: c.NoSave, Save: saver(std.Out, prog, p.Plan), Load: c.loader(prog, p.Plan, i),
 			Out: std.Out, Terminal: std.OnTerminal(), Command: c.resumeCommand(p),
 			Epoch: record,
@@ -80,7 +87,7 @@ func (c *Train) Run(std *Streams, p *Program) error {
 		if result.Earlier || ds == nil || ds.Test == nil {
 			continue
 		}
-		measured, err := p.measure(ctx, std, prog, t, train.EvalOptions{})
+		measured, err := p.measure(ctx, std, prog, t, train.EvalOptions{Buffers: &buffers})
 		if errors.Is(err, context.Canceled) {
 			fmt.Fprintf(std.Err, "interrupted while the test data was measured; `%s` does it again\n", p.call(VerbEval))
 			return ErrFailed

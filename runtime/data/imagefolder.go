@@ -193,6 +193,7 @@ func (cfg ImageFolderConfig) openSeparate() (*Dataset, error) {
 		*slots[i] = newImageSource(cfg, ds.Labels, scan.root, files, scan.broken, pixels)
 	}
 	ds.Notes = append([]string{strings.Join(counts, "; ")}, ignoredNotes(scans)...)
+	ds.Kept = cfg.kept(ds)
 	return ds, nil
 }
 
@@ -230,7 +231,19 @@ func (cfg ImageFolderConfig) openSplit() (*Dataset, error) {
 	}
 	note := fmt.Sprintf("%s: %s (split by seed %d)", scan.counts(), strings.Join(sizes, ", "), cfg.Seed)
 	ds.Notes = append([]string{note}, ignoredNotes([]*folderScan{scan})...)
+	ds.Kept = cfg.kept(ds)
 	return ds, nil
+}
+
+// kept is the size of all pixels, or of the cache.
+func (cfg ImageFolderConfig) kept(ds *Dataset) int64 {
+	total := int64(0)
+	for _, src := range []Source{ds.Train, ds.Validation, ds.Test} {
+		if src != nil {
+			total += int64(src.Len()) * int64(cfg.Height*cfg.Width*cfg.Channels)
+		}
+	}
+	return min(total, max(cfg.CacheBytes, 0))
 }
 
 func (cfg ImageFolderConfig) checkBroken(scan *folderScan) error {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -27,13 +28,82 @@ type Options struct {
 	// OnlyGood leaves out the examples that the source finds broken, where it would put others in their places. A batch then has
 	// fewer examples, or none, and a pass visits each good one once: what measures needs that.
 	OnlyGood bool
-	// Prefetch is the number of batches read ahead; 2 if it is 0.
+	// Prefetch is the number of batches read ahead; if it is 0, 2, or 1 of batches of more than 4 MiB.
 	Prefetch int
 	// Workers is the number of goroutines that read examples; the number of processors if it is 0. It never changes the batches.
 	Workers int
 	// Start is where to begin: the zero Cursor, or one that a loader over the same data returned.
 	Start Cursor
+	// Buffers is the memory of batches that several loaders share; nil: the loader has its own.
+	Buffers *Buffers
 }
+
+// Buffers keeps the tensors of batches that were released for the next ones, also of other loaders.
+type Buffers struct {
+	sync.Mutex
+	free [][]*tensor.Tensor
+}
+
+// take returns tensors to be filled, or nil.
+func (f *Buffers) take() []*tensor.Tensor {
+	f.Lock()
+	defer f.Unlock()
+	last := len(f.free) - 1
+	if last < 0 {
+		return nil
+	}
+	b := f.free[last]
+	f.free = f.free[:last]
+	return b
+}
+
+func (f *Buffers) give(b []*tensor.Tensor) {
+	f.Lock()
+	defer f.Unlock()
+	f.free = append(f.free, b)
+}
+
+// largeBatch is how many bytes of a batch are not worth to be held three times.
+const largeBatch = 4 << 20
+
+// prefetch returns how many batches of a source are read ahead.
+func (o Options) prefetch(src Source) int {
+	switch {
+	case o.Prefetch > 0:
+		return o.Prefetch
+	case batchBytes(src, o.Batch) > largeBatch:
+		return 1
+	}
+	return 2
+}
+
+// batchBytes is the size of a batch of examples; one whose length is its own counts as of length 1.
+func batchBytes(src Source, batch int) int {
+	total := 0
+	for _, f := range src.Fields() {
+		n := min(batch, src.Len())
+		switch f.DType {
+		case tensor.F64:
+			n *= 8
+		case tensor.F32, tensor.I32:
+			n *= 4
+		}
+		for _, d := range f.Shape {
+			n *= max(d, 1)
+		}
+		total += n
+	}
+	return total
+}
+
+// LoaderBytes is how much memory the batches of a loader take: those read ahead, and the one that is used. Examples whose lengths are their own count
+// as of length 1.
+func LoaderBytes(src Source, opt Options) int {
+	return AheadBytes(src, opt) + batchBytes(src, opt.Batch)
+}
+
+// AheadBytes is LoaderBytes without the batch that is used.
+func AheadBytes(src Source, opt Options) int { return opt.prefetch(src) * batchBytes(src, opt.Batch) }
 
 // Batch is what one step of training or evaluation reads.
 type Batch struct {
@@ -74,10 +144,7 @@ func (b *Batch) Release() {
 	if b.released.Swap(true) {
 		panic("BUG: batch released twice")
 	}
-	select {
-	case b.loader.free <- b.full:
-	default:
-	}
+	b.loader.free.give(b.full)
 }
 
 // Loader reads the batches of a source ahead, on goroutines of its own. Next, Cursor and Close belong to one goroutine.
@@ -91,9 +158,10 @@ type Loader struct {
 	ctx    context.Context
 	wg     sync.WaitGroup
 
-	ready  chan *Batch // in order, some still being read
+	ready  chan *Batch   // in order, some still being read
+	places chan struct{} // one for each batch in ready, taken before it has memory
 	chunks chan chunk
-	free   chan []*tensor.Tensor
+	free   *Buffers
 
 	cursor Cursor
 	ended  error
@@ -120,9 +188,7 @@ func NewLoader(ctx context.Context, src Source, opt Options) (*Loader, error) {
 	case opt.Prefetch < 0 || opt.Workers < 0:
 		return nil, fmt.Errorf("prefetch %d, workers %d: neither can be negative", opt.Prefetch, opt.Workers)
 	}
-	if opt.Prefetch == 0 {
-		opt.Prefetch = 2
-	}
+	opt.Prefetch = opt.prefetch(src)
 	if opt.Workers == 0 {
 		opt.Workers = runtime.GOMAXPROCS(0)
 	}
@@ -134,9 +200,13 @@ func NewLoader(ctx context.Context, src Source, opt Options) (*Loader, error) {
 	l := &Loader{
 		src: src, fields: src.Fields(), opt: opt, ctx: ctx, cancel: cancel,
 		ready:  make(chan *Batch, opt.Prefetch),
+		places: make(chan struct{}, opt.Prefetch),
 		chunks: make(chan chunk),
-		free:   make(chan []*tensor.Tensor, opt.Prefetch+2),
+		free:   opt.Buffers,
 		cursor: start,
+	}
+	if l.free == nil {
+		l.free = &Buffers{}
 	}
 	l.parts, l.first = partsOf(src)
 	l.wg.Go(func() { l.dispatch(start) })
@@ -192,6 +262,7 @@ func (l *Loader) next() (*Batch, error) {
 	case <-l.ctx.Done():
 		return nil, context.Cause(l.ctx)
 	}
+	<-l.places
 	if err := context.Cause(l.ctx); err != nil {
 		return nil, err // and not what a worker said that noticed it in the middle of the batch
 	}
@@ -243,6 +314,9 @@ func (l *Loader) Skipped() []string {
 func (l *Loader) Close() {
 	l.cancel()
 	l.wg.Wait()
+	for b := range l.ready { // nobody reads into them any more
+		b.Release()
+	}
 	if l.ended == nil {
 		l.ended = context.Canceled
 	}
@@ -269,10 +343,12 @@ func (l *Loader) dispatch(start Cursor) {
 					rows[part][k] = order.example(place/size, int(place%size))
 				}
 			}
-			b := l.batch(rows, pass, index)
-			if !l.send(b) {
+			select {
+			case l.places <- struct{}{}:
+			case <-l.ctx.Done():
 				return
 			}
+			l.send(l.batch(rows, pass, index))
 			index++
 		}
 		if !l.opt.Repeat {
@@ -285,9 +361,7 @@ func (l *Loader) dispatch(start Cursor) {
 // batch returns a batch for the given examples of each part whose tensors are still to be filled.
 func (l *Loader) batch(rows [][]int32, pass, index uint64) *Batch {
 	b := &Batch{Examples: rows[0], rows: rows, Pass: pass, Index: index, loader: l, done: make(chan struct{})}
-	select {
-	case b.full = <-l.free:
-	default:
+	if b.full = l.free.take(); len(b.full) != len(l.fields) {
 		b.full = make([]*tensor.Tensor, len(l.fields))
 	}
 	b.Tensors = make([]*tensor.Tensor, len(b.full))
@@ -302,7 +376,7 @@ func (l *Loader) batch(rows [][]int32, pass, index uint64) *Batch {
 			b.Tensors[i] = b.full[i]
 			continue
 		}
-		if b.full[i] == nil {
+		if old := b.full[i]; old == nil || old.DType != f.DType || old.Shape[0] < len(examples) || !slices.Equal(old.Shape[1:], f.Shape) {
 			b.full[i] = NewBatch(l.fields[i:i+1], min(l.opt.Batch, l.src.Len()))[0]
 		}
 		b.Tensors[i] = firstRows(b.full[i], len(examples))
@@ -327,21 +401,16 @@ func firstRows(t *tensor.Tensor, n int) *tensor.Tensor {
 	return u
 }
 
-// send queues b for Next and its rows for the workers; it reports false once the loader has been stopped.
-func (l *Loader) send(b *Batch) bool {
+// send queues b for Next, where it has a place, and its rows for the workers.
+func (l *Loader) send(b *Batch) {
 	n := len(b.Examples)
 	// Two chunks per worker even out examples that take longer, and cost little when each takes a microsecond.
 	size := max(1, n/(2*l.opt.Workers))
 	b.left = (n-1)/size + 1
-	select {
-	case l.ready <- b:
-	case <-l.ctx.Done():
-		return false
-	}
+	l.ready <- b
 	for lo := 0; lo < n; lo += size {
 		l.chunks <- chunk{b, lo, min(lo+size, n)} // workers receive until the channel is closed, also when they only drain it
 	}
-	return true
 }
 
 func (l *Loader) work() {

@@ -225,9 +225,92 @@ func TestTensorsAreUsedAgain(t *testing.T) {
 		buffers[&b.Tensors[0].F32[0]] = true
 		b.Release()
 	}
-	// Two wait, one is being filled, one is here.
-	if len(buffers) > 4+1 {
+	// Two are read ahead, one is here.
+	if len(buffers) > 2+1 {
 		t.Errorf("%d buffers for a prefetch of 2", len(buffers))
+	}
+}
+
+// Loaders one after the other, and one beside another that waits, use the memory of the first.
+func TestSharedBuffers(t *testing.T) {
+	shared := &Buffers{}
+	addresses := map[*float32]bool{}
+	visit := func(l *Loader, n int) {
+		t.Helper()
+		for range n {
+			b, err := l.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			addresses[&b.Tensors[0].F32[0]] = true
+			b.Release()
+		}
+	}
+	first := load(t, counting(64), Options{Batch: 4, Repeat: true, Prefetch: 1, Buffers: shared})
+	for range 10 {
+		visit(first, 3)
+		second := load(t, counting(7), Options{Batch: 4, Repeat: true, Prefetch: 1, Buffers: shared})
+		visit(second, 5)
+		second.Close()
+	}
+	// Of the first loader one is read ahead meanwhile.
+	if len(addresses) > 1+2 {
+		t.Errorf("%d buffers for two loaders", len(addresses))
+	}
+}
+
+func TestBuffersOfOtherFields(t *testing.T) {
+	shared := &Buffers{}
+	for _, f := range []Field{{Name: "a", DType: tensor.F32, Shape: []int{2}}, {Name: "a", DType: tensor.F32, Shape: []int{3}}, {Name: "a", DType: tensor.I32, Shape: []int{3}}} {
+		src, err := Memory([]Field{f}, tensor.New(f.DType, append([]int{9}, f.Shape...)...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range []int{3, 2, 5} {
+			l := load(t, src, Options{Batch: n, Buffers: shared})
+			b, err := l.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := b.Tensors[0]; got.DType != f.DType || !slices.Equal(got.Shape, append([]int{n}, f.Shape...)) {
+				t.Errorf("a batch of %d of %v: %v", n, f, got)
+			}
+			b.Release()
+			l.Close()
+		}
+	}
+}
+
+// Large batches are not read further ahead than is needed.
+func TestLoaderBytes(t *testing.T) {
+	for _, c := range []struct{ side, batch, prefetch, want int }{
+		{10, 5, 0, 3 * 5 * (400 + 4)},
+		{10, 5, 3, 4 * 5 * (400 + 4)},
+		{10, 50, 0, 3 * 20 * (400 + 4)}, // of 20 examples
+		{300, 16, 0, 2 * 16 * (360_000 + 4)},
+	} {
+		fields := []Field{{Name: "image", DType: tensor.F32, Shape: []int{c.side, c.side}}, {Name: "label", DType: tensor.I32}}
+		src, err := Memory(fields, tensor.New(tensor.F32, 20, c.side, c.side), tensor.New(tensor.I32, 20))
+		if err != nil {
+			t.Fatal(err)
+		}
+		opt := Options{Batch: c.batch, Prefetch: c.prefetch, Repeat: true}
+		if got := LoaderBytes(src, opt); got != c.want {
+			t.Errorf("%+v: %d bytes", c, got)
+		}
+		l := load(t, src, opt)
+		seen := map[*float32]bool{}
+		for range 20 {
+			b, err := l.Next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			seen[&b.Tensors[0].F32[0]] = true
+			b.Release()
+		}
+		if most := c.want / (min(c.batch, 20) * 4 * (c.side*c.side + 1)); len(seen) > most {
+			t.Errorf("%+v: %d buffers, said to be %d", c, len(seen), most)
+		}
 	}
 }
 

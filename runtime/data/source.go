@@ -63,6 +63,8 @@ type Dataset struct {
 	Labels []string
 	// Notes are sentences for the user: how many examples there are of what, how they were split, what was ignored.
 	Notes []string
+	// Kept is how many bytes of decoded examples stay in memory once they were read, at most.
+	Kept int64
 }
 
 // NewBatch returns zeroed tensors for n examples of the given fields, none of which has lengths that differ.

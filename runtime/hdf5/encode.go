@@ -3,9 +3,9 @@ package hdf5
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -95,22 +95,23 @@ func dataLen(data any) int {
 func writeData(w *bufio.Writer, data any) error {
 	switch d := data.(type) {
 	case []float32:
-		return writeElements(w, d, func(b []byte, v float32) []byte { return le.AppendUint32(b, math.Float32bits(v)) })
+		return writeElements(w, d)
 	case []float64:
-		return writeElements(w, d, func(b []byte, v float64) []byte { return le.AppendUint64(b, math.Float64bits(v)) })
+		return writeElements(w, d)
 	case []int32:
-		return writeElements(w, d, func(b []byte, v int32) []byte { return le.AppendUint32(b, uint32(v)) })
+		return writeElements(w, d)
 	case []int64:
-		return writeElements(w, d, func(b []byte, v int64) []byte { return le.AppendUint64(b, uint64(v)) })
+		return writeElements(w, d)
 	}
 	panic(fmt.Sprintf("BUG: hdf5: data of type %T", data))
 }
 
-func writeElements[T any](w *bufio.Writer, data []T, appendTo func([]byte, T) []byte) error {
-	for part := range slices.Chunk(data, 1024) {
-		b := make([]byte, 0, 8*len(part))
-		for _, v := range part {
-			b = appendTo(b, v)
+func writeElements[T float32 | float64 | int32 | int64](w *bufio.Writer, data []T) error {
+	var b []byte
+	for part := range slices.Chunk(data, 4096) {
+		var err error
+		if b, err = binary.Append(b[:0], le, part); err != nil {
+			panic("BUG: hdf5: " + err.Error())
 		}
 		if _, err := w.Write(b); err != nil {
 			return err

@@ -248,3 +248,24 @@ func FuzzCheckpoint(f *testing.F) {
 		}
 	})
 }
+
+// A checkpoint that takes long is not written after each short epoch.
+func TestCheckpointsAtEpochs(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		s    saver
+		want bool
+	}{
+		{"none is wanted", saver{}, false},
+		{"there is none yet", saver{path: "x", began: time.Now()}, true},
+		{"the last one is new", saver{path: "x", good: true, began: time.Now()}, false},
+		{"the last one is two seconds old", saver{path: "x", good: true, began: time.Now().Add(-2 * time.Second)}, true},
+		{"and took long", saver{path: "x", good: true, began: time.Now().Add(-2 * time.Second), took: time.Second}, false},
+		{"and took long, half a minute ago", saver{path: "x", good: true, began: time.Now().Add(-30 * time.Second), took: time.Second}, true},
+		{"they are counted in steps", saver{path: "x", good: true, steps: 7, began: time.Now(), took: time.Second}, true},
+	} {
+		if got := c.s.dueAtEpoch(); got != c.want {
+			t.Errorf("%s: due %v", c.what, got)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"math"
@@ -61,7 +62,7 @@ func withoutPath(err error) error {
 
 func (ck *checkpoint) encode(w io.Writer) error {
 	sum := sha256.New()
-	b := bufio.NewWriterSize(io.MultiWriter(w, sum), 1<<20)
+	out := bufio.NewWriterSize(&besides{w, sum}, 1<<20)
 	text, err := json.Marshal(&ck.header)
 	if err != nil {
 		return err
@@ -72,45 +73,35 @@ func (ck *checkpoint) encode(w io.Writer) error {
 	prefix := append([]byte(checkpointMagic), 0, 0, 0, 0, 0, 0, 0, 0)
 	binary.LittleEndian.PutUint32(prefix[8:], checkpointVersion)
 	binary.LittleEndian.PutUint32(prefix[12:], uint32(len(text)))
-	b.Write(prefix) // errors stay in b until Flush
-	b.Write(text)
+	out.Write(prefix) // errors stay in out until Flush
+	out.Write(text)
 	for _, v := range slices.Concat(ck.values, ck.kept) {
-		encodeTensor(b, v)
+		if err := v.WriteElements(out); err != nil {
+			return err
+		}
 	}
-	if err := b.Flush(); err != nil {
+	if err := out.Flush(); err != nil {
 		return err
 	}
 	_, err = w.Write(sum.Sum(nil))
 	return err
 }
 
-func encodeTensor(b *bufio.Writer, t *tensor.Tensor) {
-	var word [8]byte
-	switch t.DType {
-	case tensor.F32:
-		for _, v := range t.F32 {
-			binary.LittleEndian.PutUint32(word[:], math.Float32bits(v))
-			b.Write(word[:4])
-		}
-	case tensor.F64:
-		for _, v := range t.F64 {
-			binary.LittleEndian.PutUint64(word[:], math.Float64bits(v))
-			b.Write(word[:])
-		}
-	case tensor.I32:
-		for _, v := range t.I32 {
-			binary.LittleEndian.PutUint32(word[:], uint32(v))
-			b.Write(word[:4])
-		}
-	case tensor.Bool:
-		for _, v := range t.Bool {
-			c := byte(0)
-			if v {
-				c = 1
-			}
-			b.WriteByte(c)
-		}
-	}
+// besides writes to a file while it adds to a sum on another thread: each of them takes as long as the other.
+type besides struct {
+	file io.Writer
+	sum  hash.Hash
+}
+
+// Write is that of the file.
+func (b *besides) Write(p []byte) (int, error) {
+	added := make(chan struct{})
+	go func() {
+		b.sum.Write(p)
+		close(added)
+	}()
+	defer func() { <-added }()
+	return b.file.Write(p)
 }
 
 // readCheckpoint reads the file at path.
@@ -268,24 +259,8 @@ func decodeTensors(r *bufio.Reader, cells []cellInfo) ([]*tensor.Tensor, error) 
 func decodeTensor(r *bufio.Reader, c cellInfo) (*tensor.Tensor, error) {
 	d, _ := tensor.ParseDType(c.DType)
 	t := tensor.New(d, c.Shape...)
-	word := make([]byte, elementSize(c.DType))
-	for i := range t.Len() {
-		if _, err := io.ReadFull(r, word); err != nil {
-			return nil, err
-		}
-		switch d {
-		case tensor.F32:
-			t.F32[i] = math.Float32frombits(binary.LittleEndian.Uint32(word))
-		case tensor.F64:
-			t.F64[i] = math.Float64frombits(binary.LittleEndian.Uint64(word))
-		case tensor.I32:
-			t.I32[i] = int32(binary.LittleEndian.Uint32(word))
-		case tensor.Bool:
-			if word[0] > 1 {
-				return nil, fmt.Errorf("a bool has the value %d", word[0])
-			}
-			t.Bool[i] = word[0] == 1
-		}
+	if err := t.ReadElements(r); err != nil {
+		return nil, err
 	}
 	return t, nil
 }

@@ -20,6 +20,8 @@ type EvalOptions struct {
 	// Batch is the number of examples of a batch; the train's if it is 0.
 	Batch int
 	Seed  int32
+	// Buffers is the memory of batches, where it is shared with others; nil: its own.
+	Buffers *data.Buffers
 	// Progress is told after each batch how many are done of how many, and how many examples the last one had. It may be nil.
 	Progress func(done, total, examples int)
 
@@ -44,7 +46,7 @@ func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *pla
 	opt.at.seed = opt.Seed
 	// The first classes come first in most sources: part of a pass in their order would tell little.
 	loader, err := data.NewLoader(ctx, split, data.Options{
-		Batch: opt.Batch, Repeat: opt.Steps > 0, Shuffle: opt.Steps > 0, Seed: uint64(opt.Seed), OnlyGood: true,
+		Batch: opt.Batch, Repeat: opt.Steps > 0, Shuffle: opt.Steps > 0, Seed: uint64(opt.Seed), OnlyGood: true, Buffers: opt.Buffers,
 	})
 	if err != nil {
 		return nil, 0, err

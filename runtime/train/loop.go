@@ -36,6 +36,7 @@ func (r *run) train(ctx context.Context) error {
 		var err error
 		loader, err = data.NewLoader(ctx, r.ds.Train, data.Options{
 			Batch: r.t.FullBatch(), Repeat: true, Shuffle: r.t.Data.Shuffle, ShuffleJoined: shuffleOthers(r.t), Seed: uint64(r.opt.Seed), Start: r.done.Cursor,
+			Buffers: r.opt.Buffers,
 		})
 		if err != nil {
 			return fmt.Errorf("data %s: %w", r.t.Data.Name, err)
@@ -103,7 +104,7 @@ func (r *run) epoch(ctx context.Context, loader *data.Loader) error {
 	if err := r.endEpoch(values); err != nil {
 		return err
 	}
-	if r.saver.path != "" && (!r.saver.good || r.saver.steps > 0 || time.Since(r.saver.began) >= time.Second) {
+	if r.saver.dueAtEpoch() {
 		// The file is there before the line is: who reads the line may stop the program.
 		if err := r.capturedInto(r.saver.write); err != nil {
 			return err
@@ -225,7 +226,7 @@ func (r *run) validate(ctx context.Context, values map[string]float64) error {
 	var measured map[string]float64
 	err := r.withAverages(func() (err error) {
 		measured, _, err = Evaluate(ctx, r.prog, r.p, r.t, split, EvalOptions{
-			Steps: r.t.Validate, Seed: r.opt.Seed, at: r.place(),
+			Steps: r.t.Validate, Seed: r.opt.Seed, at: r.place(), Buffers: r.opt.Buffers,
 			Progress: func(done, total, _ int) { r.bar.Status(fmt.Sprintf("validation %d/%d  %s", done, total, status)) },
 		})
 		return err

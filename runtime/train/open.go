@@ -59,6 +59,7 @@ func Examples(t *plan.Train, open func(*plan.Data) (*data.Dataset, error)) (*dat
 		if err != nil {
 			return nil, err
 		}
+		joined.Kept += ds.Kept
 		for _, note := range ds.Notes {
 			joined.Notes = append(joined.Notes, d.Name+": "+note)
 		}
@@ -81,6 +82,16 @@ func Examples(t *plan.Train, open func(*plan.Data) (*data.Dataset, error)) (*dat
 		}
 	}
 	return joined, nil
+}
+
+// Buffers is how many bytes of batches there are while t trains on ds and is measured: of each split those read ahead, and the one in use.
+func Buffers(t *plan.Train, ds *data.Dataset) int {
+	n := data.LoaderBytes(ds.Train, data.Options{Batch: t.FullBatch()})
+	if ds.Validation != nil && t.Eval != "" {
+		// While it is measured, no batch of training is in use.
+		n = max(n, data.AheadBytes(ds.Train, data.Options{Batch: t.FullBatch()})+data.LoaderBytes(ds.Validation, data.Options{Batch: t.FullBatch()}))
+	}
+	return n
 }
 
 // FieldsOf describes the examples of a dataset, as a data declaration has them.

@@ -28,6 +28,8 @@ type Options struct {
 
 	// Data is what Examples returned; if it is nil, Run opens the declaration's data.
 	Data *data.Dataset
+	// Buffers is the memory of batches of training and validation, where it is shared with others; nil: the run's own.
+	Buffers *data.Buffers
 
 	// Resume goes on from the checkpoint. Without it a run starts anew; the checkpoint of an earlier one that did not end is
 	// mentioned and renamed to end in ".old" before the new run's first checkpoint takes its place.
@@ -36,7 +38,8 @@ type Options struct {
 	Checkpoint   string
 	NoCheckpoint bool
 	// CheckpointEvery is the time between checkpoints within an epoch, 30 seconds if it is 0; CheckpointSteps, if not 0, is a
-	// number of steps instead. There is one at the end of each epoch as well, unless the last one is less than a second old.
+	// number of steps instead. There is one at the end of each epoch as well, unless the last one is less than a second old, or than
+	// twenty times as long as the run stood still for it.
 	CheckpointEvery time.Duration
 	CheckpointSteps int
 	// KeepCheckpoint leaves the last checkpoint in its place: another train of the program follows.
@@ -53,7 +56,7 @@ type Options struct {
 	// Command is what the user types to resume, for messages; "nnc run FILE --resume" if it is "".
 	Command string
 
-	// Epoch is told the values of all epochs so far at the end of each, after a checkpoint that --resume goes on from; it may be nil.
+	// Epoch is told the values of all epochs so far at the end of each, after the checkpoint, where there is one; it may be nil.
 	Epoch func(history []map[string]float64)
 
 	Out      io.Writer // nil prints nothing
@@ -147,6 +150,9 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 	r := &run{prog: prog, p: p, t: t, opt: opt, index: slices.Index(p.Trains, t), target: newTarget(prog, t), told: map[string]bool{}}
 	if r.opt.Out == nil {
 		r.opt.Out = io.Discard
+	}
+	if opt.Buffers == nil {
+		r.opt.Buffers = &data.Buffers{}
 	}
 	if opt.Command == "" {
 		r.opt.Command = fmt.Sprintf("nnc run %s --resume", p.File)

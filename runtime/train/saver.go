@@ -19,7 +19,8 @@ type saver struct {
 	steps int // write after that many steps instead, and wait for it
 	warn  func(string)
 
-	began    time.Time // of the last write, or of the run
+	began    time.Time     // of the last write, or of the run
+	took     time.Duration // for the last write that the run waited for
 	lastStep int
 	pending  chan error // of the write in the background; nil when there is none
 	good     bool       // path holds a state of this run
@@ -79,7 +80,21 @@ func (s *saver) begin(ck *checkpoint) {
 func (s *saver) write(ck *checkpoint) error {
 	s.wait()
 	s.begin(ck)
-	return s.ended(writeCheckpoint(s.path, ck))
+	err := s.ended(writeCheckpoint(s.path, ck))
+	s.took = time.Since(s.began)
+	return err
+}
+
+// dueAtEpoch reports whether the end of an epoch is worth a checkpoint: always where there is none yet, and where they are counted in steps;
+// otherwise a second after the last one, or after twenty times as long as that took, so that a run spends a twentieth of its time on them at most.
+func (s *saver) dueAtEpoch() bool {
+	switch {
+	case s.path == "":
+		return false
+	case !s.good || s.steps > 0:
+		return true
+	}
+	return time.Since(s.began) >= max(time.Second, 20*s.took)
 }
 
 // pause takes note of how long the run stood still for a checkpoint on the way.

@@ -249,7 +249,7 @@ func EncodeSafetensors(w io.Writer, tensors map[string]*tensor.Tensor) error {
 		return err
 	}
 	for _, name := range names {
-		if err := writeElements(out, tensors[name]); err != nil {
+		if err := tensors[name].WriteElements(out); err != nil {
 			return err
 		}
 	}
@@ -257,28 +257,3 @@ func EncodeSafetensors(w io.Writer, tensors map[string]*tensor.Tensor) error {
 }
 
 var safetensorsNames = map[tensor.DType]string{tensor.F32: "F32", tensor.F64: "F64", tensor.I32: "I32", tensor.Bool: "BOOL"}
-
-// writeElements writes the elements of t, little-endian.
-func writeElements(w *bufio.Writer, t *tensor.Tensor) error {
-	var raw [8]byte
-	size := safetensorsTypes[safetensorsNames[t.DType]].size
-	for i := range t.Len() {
-		switch t.DType {
-		case tensor.F32:
-			binary.LittleEndian.PutUint32(raw[:], math.Float32bits(t.F32[i]))
-		case tensor.F64:
-			binary.LittleEndian.PutUint64(raw[:], math.Float64bits(t.F64[i]))
-		case tensor.I32:
-			binary.LittleEndian.PutUint32(raw[:], uint32(t.I32[i]))
-		case tensor.Bool:
-			raw[0] = 0
-			if t.Bool[i] {
-				raw[0] = 1
-			}
-		}
-		if _, err := w.Write(raw[:size]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
