@@ -41,7 +41,7 @@ func newLowering(m *ir.Module, level Level, math codegen.Math) *lowering {
 // procedure lowers a function.
 func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	p := &procedure{fn: f}
-	b := &bodyLowering{lowering: l, p: p, number: map[*ir.Value]int{}, written: map[int]int{}}
+	b := &bodyLowering{lowering: l, p: p, number: map[*ir.Value]int{}, written: map[int]int{}, magnitude: map[int]int{}}
 	for k, v := range f.Params {
 		b.define(v, exec.Slot{Place: exec.Param, Index: k})
 	}
@@ -56,6 +56,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 		kept = append(kept, u.args...)
 	}
 	body, b.unpooled = l.unpool(body, kept)
+	b.def = definitions(body)
 	b.epilogues = l.epilogues(body, kept)
 	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues)); err != nil {
 		return nil, err
@@ -66,6 +67,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 			p.commit(c, s)
 		}
 	}
+	p.Doubt = len(p.Steps)
 	if f.Finite {
 		if err := b.addChecks(inPlace); err != nil {
 			return nil, err
@@ -90,6 +92,8 @@ type bodyLowering struct {
 
 	epilogues map[*ir.Instr]*epilogue // of convolutions, and of the nests that they stand for
 	unpooled  map[*ir.Value]*unpooled // what is computed as it is read
+	def       map[*ir.Value]*ir.Instr // of the function's body
+	magnitude map[int]int             // the slots with the greatest magnitudes of slots
 }
 
 // slot adds a slot.
@@ -300,8 +304,15 @@ func (b *bodyLowering) addChecks(inPlace []*update) error {
 	for _, c := range p.Commits {
 		add(c.Slot, b.module.Cells[c.Cell].Name)
 	}
-	for _, u := range inPlace {
-		if err := b.checkUpdate(u); err != nil {
+	proofs := make([]*exec.Proof, len(inPlace))
+	for k, u := range inPlace {
+		if proofs[k], err = b.prove(u); err != nil {
+			return err
+		}
+	}
+	p.Doubt = len(p.Steps)
+	for k, u := range inPlace {
+		if err := b.checkUpdate(u, proofs[k]); err != nil {
 			return err
 		}
 	}

@@ -4,7 +4,7 @@
 // What it makes is a program as data, which package runtime/exec runs: kernels, which equal nests share, and launches of them.
 //
 //	fuse.go      elementwise nests into their consumers
-//	update.go    what writes cells in place, at the end of a call
+//	update.go    what writes cells in place, at the end of a call (proof.go: that their next values are finite)
 //	lower.go     functions → launches over numbered slots (scan.go: scans); equal nests → one kernel (kernel.go)
 //	flatten.go   elementwise nests of all shapes as one
 //	arrange.go   the copies that contractions want, once each and out of scans

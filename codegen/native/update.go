@@ -16,8 +16,9 @@ import (
 //
 // An update is a nest that computes a cell's next value, element by element from the old one. Updates that read the same gradient, or one
 // the other's result, are computed together: Adam's m, v and w of a parameter are one pass over memory. The values must be finite, which has
-// to be known before the gate: a check computes them without keeping them. That reads the operands twice and is still less than keeping two
-// values of each cell and exchanging them.
+// to be known before the gate. Mostly a proof shows it, from bounds (see Note [Proofs that values are finite] in package exec; proof.go). Else
+// a check computes them without keeping them, which reads the operands twice and is still less than keeping two values of each cell and
+// exchanging them.
 //
 // A cell's next value that is no such nest is computed in the arena and copied to the cell behind the gate.
 
@@ -444,14 +445,18 @@ func (b *bodyLowering) update(u *update) error {
 	return b.single(b.p, u.nest, u.bodies, args, results, what, u.loc)
 }
 
-// checkUpdate appends the launch that finds whether an update is finite.
-func (b *bodyLowering) checkUpdate(u *update) error {
+// checkUpdate appends the launch that finds whether an update is finite, if there is no proof.
+func (b *bodyLowering) checkUpdate(u *update, proof *exec.Proof) error {
 	n := u.check()
 	if n == nil {
 		return nil
 	}
 	args := b.numbers(b.p.fn, u.args)
 	z := b.p.slot(exec.Slot{Type: ir.Scalar(tensor.Bool), Place: exec.Arena})
-	b.p.Checks = append(b.p.Checks, exec.Check{Slot: z, What: u.cells[0].Name})
-	return b.single(b.p, n, []*ir.Expr{n.Body}, args, []int{z}, "check", u.loc)
+	first := len(b.p.Steps)
+	if err := b.single(b.p, n, []*ir.Expr{n.Body}, args, []int{z}, "check", u.loc); err != nil {
+		return err
+	}
+	b.p.Checks = append(b.p.Checks, exec.Check{Slot: z, What: u.cells[0].Name, Proof: proof, First: first, End: len(b.p.Steps)})
+	return nil
 }

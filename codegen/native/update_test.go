@@ -318,3 +318,127 @@ func @step(%x: f32[]) -> () {
 		}
 	}
 }
+
+// proofModule has updates whose values follow from bounds (step), or do not (logarithm).
+const proofModule = `
+cell @w: f32[300, 200] param
+cell @v: f32[300, 200] slot
+cell @c: f32[20] param
+
+func @init(%seed: i32[]) -> () {
+  %0: f32[300, 200] = map [i<300, j<200] to_f32(sub(i, j))
+  write @w, %0
+  %1: f32[300, 200] = map [i<300, j<200] 0.0
+  write @v, %1
+  %2: f32[20] = map [i<20] 1.0
+  write @c, %2
+  return
+}
+
+func @step(%x: f32[B, 300], %y: f32[B, 200]) -> (loss: f32[]) finite {
+  %w: f32[300, 200] = read @w
+  %v: f32[300, 200] = read @v
+  %g: f32[300, 200] = sum [i<300, j<200 | b<B] mul(%x[b, i], %y[b, j])
+  %0: f32[300, 200] = map [i<300, j<200] add(mul(0.9, %v[i, j]), mul(0.1, square(%g[i, j])))
+  %1: f32[300, 200] = map [i<300, j<200] sub(%w[i, j], div(mul(0.1, %g[i, j]), add(sqrt(%0[i, j]), 0.001)))
+  write @v, %0
+  write @w, %1
+  %2: f32[] = sum [| b<B] %x[b, 0]
+  return %2
+}
+
+func @logarithm(%g: f32[20]) -> (loss: f32[]) finite {
+  %c: f32[20] = read @c
+  %0: f32[20] = map [i<20] log(add(%c[i], %g[i]))
+  write @c, %0
+  %1: f32[] = sum [| i<20] %g[i]
+  return %1
+}
+`
+
+// checksOf calls a function and counts the checks that it makes beside that of its loss.
+func checksOf(t *testing.T, p runtime.Program, fn string, args ...*tensor.Tensor) (int, error) {
+	t.Helper()
+	parts, err := p.(runtime.Profiler).Profile(fn, args...)
+	n := -1
+	for _, part := range parts {
+		if part.What == "check" {
+			n++
+		}
+	}
+	return n, err
+}
+
+func TestProofsReplaceChecks(t *testing.T) {
+	p, q := compileBoth(t, parse(t, proofModule))
+	cell := func(p runtime.Program, name string) *tensor.Tensor {
+		x, err := p.Cell(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	for _, p := range []runtime.Program{p, q} {
+		mustCall(t, p, "init", tensor.FromI32([]int32{1}))
+	}
+	x, y := random(1, tensor.F32, -1, 1, 5, 300), random(2, tensor.F32, -1, 1, 5, 200)
+	set := func(name string, at int, v float32) {
+		for _, p := range []runtime.Program{p, q} {
+			c := cell(p, name)
+			c.F32[at] = v
+			if err := p.SetCell(name, c); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// step calls both, and wants equal cells.
+	step := func(when string, wantChecks int, wantError bool) {
+		t.Helper()
+		before := cell(p, "w")
+		n, err := checksOf(t, p, "step", x, y)
+		if _, wrong := q.Call("step", x, y); (err != nil) != wantError || (wrong != nil) != wantError {
+			t.Errorf("%s: errors are %v and %v", when, err, wrong)
+		}
+		if n != wantChecks && !wantError { // of a call that fails nothing is told
+			t.Errorf("%s: %d checks, want %d", when, n, wantChecks)
+		}
+		if wantError {
+			if d := differ(cell(p, "w"), before, 0); d != "" {
+				t.Errorf("%s: w changed: %s", when, d)
+			}
+			return
+		}
+		for _, name := range []string{"w", "v"} {
+			if d := differ(cell(p, name), cell(q, name), 1e-5); d != "" {
+				t.Errorf("%s: %s: %s", when, name, d)
+			}
+		}
+	}
+	step("first", 0, false)
+	step("again", 0, false)
+	set("w", 70, 3.4e38)
+	step("w too large for bounds", 1, false)
+	set("w", 70, 1)
+	step("the next proof is not tried", 1, false)
+	step("then it is", 0, false)
+	set("v", 59_999, -1e3) // its root is no number
+	step("v negative", 1, true)
+	set("v", 59_999, 0)
+	step("v mended, not tried", 1, false)
+	step("tried", 0, false)
+	x.F32[7] = 1e20
+	step("squares overflow", 1, true)
+	x.F32[7] = float32(math.NaN())
+	step("no number", 1, true)
+	x.F32[7] = 0.5
+	step("mended", 0, false)
+
+	g := random(3, tensor.F32, 5, 6, 20)
+	if n, err := checksOf(t, p, "logarithm", g); n != 1 || err != nil {
+		t.Errorf("a logarithm: %d checks, %v", n, err)
+	}
+	g.F32[3] = -100
+	if _, err := checksOf(t, p, "logarithm", g); err == nil {
+		t.Error("no error for the logarithm of a negative number")
+	}
+}

@@ -17,9 +17,13 @@ type bound struct {
 	shapes [][]int // of the slots
 	offset []int   // of the slots that lie in the arena
 	runs   []run
-	gate   int // the first run behind the gate
-	arena  int // bytes
+	runOf  []int // the first run of each step, and the number of runs
+	doubt  int   // the first run that only a check needs
+	gate   int   // the first run behind the gate
+	arena  int   // bytes
 	kept   *kept
+	counts [][]float64 // of the checks' proofs
+	writes []int       // the cells that a call may change
 }
 
 // run is a step for given sizes. Of a launch it is a kernel, where its operands lie, and chunks of its points; of a scan, its number of
@@ -84,9 +88,7 @@ func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) 
 			b.runs[open[len(open)-1]].end = len(b.runs)
 			open = open[:len(open)-1]
 		}
-		if k == f.Gate {
-			b.gate = len(b.runs)
-		}
+		b.runOf = append(b.runOf, len(b.runs))
 		st := &f.Steps[k]
 		if st.Launch == nil {
 			r := run{step: st}
@@ -133,14 +135,49 @@ func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) 
 	for _, k := range open {
 		b.runs[k].end = len(b.runs)
 	}
-	if f.Gate == len(f.Steps) {
-		b.gate = len(b.runs)
+	b.runOf = append(b.runOf, len(b.runs))
+	b.doubt, b.gate = b.runOf[f.Doubt], b.runOf[f.Gate]
+	for _, c := range f.Checks {
+		var counts []float64
+		if c.Proof != nil {
+			var err error
+			if counts, err = c.Proof.counts(bind); err != nil {
+				return nil, err
+			}
+		}
+		b.counts = append(b.counts, counts)
 	}
+	b.writes = f.writes()
 	b.placeSlots(partials)
 	for _, v := range partials {
 		b.runs[v.id].partial, b.runs[v.id+1].partial = v.offset, v.offset
 	}
 	return b, nil
+}
+
+// writes returns the cells that f may change.
+func (f *Func) writes() []int {
+	var cells []int
+	for _, c := range f.Commits {
+		cells = append(cells, c.Cell)
+	}
+	for k := range f.Steps[f.Gate:] {
+		var to []int
+		switch st := &f.Steps[f.Gate+k]; {
+		case st.Launch != nil:
+			to = st.Launch.Results
+		case st.Move != nil:
+			to = []int{st.Move.To}
+		case st.Scan != nil:
+			to = st.Scan.own()
+		}
+		for _, z := range to {
+			if root := &f.Slots[f.Root(z)]; root.Place == Cell {
+				cells = append(cells, root.Index)
+			}
+		}
+	}
+	return cells
 }
 
 // checkSizes checks what Check cannot.
@@ -213,6 +250,14 @@ func (b *bound) placeSlots(partials []*live) {
 	}
 	for _, c := range p.Checks {
 		at(c.Slot, p.Gate)
+		if c.Proof == nil {
+			continue
+		}
+		for _, t := range c.Proof.Facts {
+			if t.Kind == FactScalar || t.Kind == FactMagnitude {
+				at(t.Slot, p.Gate)
+			}
+		}
 	}
 	for _, c := range p.Commits {
 		at(c.Slot, len(p.Steps))

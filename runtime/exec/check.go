@@ -87,10 +87,13 @@ func (c *checker) check() error {
 			return fmt.Errorf("value %d: %w", s, err)
 		}
 	}
-	if c.f.Gate < 0 || c.f.Gate > len(c.f.Steps) {
-		return fmt.Errorf("the gate would lie before step %d", c.f.Gate)
+	if c.f.Gate < 0 || c.f.Gate > len(c.f.Steps) || c.f.Doubt < 0 || c.f.Doubt > c.f.Gate {
+		return fmt.Errorf("the gate would lie before step %d, and checks before step %d", c.f.Gate, c.f.Doubt)
 	}
-	if err := c.steps(0, c.f.Gate); err != nil {
+	if err := c.steps(0, c.f.Doubt); err != nil {
+		return err
+	}
+	if err := c.steps(c.f.Doubt, c.f.Gate); err != nil {
 		return err
 	}
 	c.behind = true
@@ -114,6 +117,14 @@ func (c *checker) check() error {
 	for _, k := range c.f.Checks {
 		if !c.has(k.Slot) || !c.f.Slots[k.Slot].Type.Equal(ir.Scalar(tensor.Bool)) {
 			return fmt.Errorf("the check of %s is no truth value", k.What)
+		}
+		if k.Proof != nil {
+			if err := k.Proof.check(c); err != nil {
+				return fmt.Errorf("the check of %s: %w", k.What, err)
+			}
+			if k.First < c.f.Doubt || k.First > k.End || k.End > c.f.Gate {
+				return fmt.Errorf("the check of %s would be steps %d to %d", k.What, k.First, k.End)
+			}
 		}
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -11,7 +12,7 @@ import (
 )
 
 // magic starts the tables of a program; its number changes with the format.
-const magic = "nnc program 2\n"
+const magic = "nnc program 3\n"
 
 // Tables returns all of p but Code and Consts, and of the module its cells and the functions' signatures. Decode is the inverse.
 //
@@ -302,6 +303,7 @@ func (c *codec) fn(f *Func) {
 		c.int(&s.Index)
 	})
 	list(c, &f.Steps, c.step)
+	c.int(&f.Doubt)
 	c.int(&f.Gate)
 	c.ints(&f.Results)
 	list(c, &f.Commits, func(m *Commit) {
@@ -311,7 +313,46 @@ func (c *codec) fn(f *Func) {
 	list(c, &f.Checks, func(k *Check) {
 		c.int(&k.Slot)
 		c.text(&k.What)
+		c.int(&k.First)
+		c.int(&k.End)
+		proof := k.Proof != nil
+		if c.flag(&proof); proof {
+			alternative(c, &k.Proof, c.proof)
+		}
 	})
+}
+
+func (c *codec) proof(p *Proof) {
+	list(c, &p.Facts, func(f *Fact) {
+		small(c, &f.Kind, int(factKinds))
+		c.number(&f.Value)
+		c.int(&f.Slot)
+		c.int(&f.Cell)
+		c.op(&f.Op)
+		c.ints(&f.Args)
+		list(c, &f.Count, c.dim)
+	})
+	list(c, &p.Cells, func(b *Bounded) {
+		c.int(&b.Cell)
+		c.int(&b.Fact)
+	})
+}
+
+func (c *codec) number(v *float64) {
+	n := int(math.Float64bits(*v))
+	c.int(&n)
+	*v = math.Float64frombits(uint64(n))
+}
+
+// op is a scalar op, or none.
+func (c *codec) op(v *ir.Op) {
+	name := v.String()
+	c.text(&name)
+	op, ok := ir.OpNamed(name)
+	if !ok && *v != ir.OpInvalid || c.reading && !ok && name != ir.OpInvalid.String() {
+		c.fail("there is no op %q", name)
+	}
+	*v = op
 }
 
 func (c *codec) step(s *Step) {

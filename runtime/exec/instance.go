@@ -42,9 +42,10 @@ type Instance struct {
 	nowhere []byte // stands for tensors without elements
 	memory  *memory
 
-	lock    sync.RWMutex // of the cells' values; write-locked while a call may change them
-	cells   []cell
-	changes atomic.Int64 // a number that is another whenever cells may have other values
+	lock     sync.RWMutex // of the cells' values; write-locked while a call may change them
+	cells    []cell
+	patience map[*Proof]*patience // of proofs that failed
+	changes  atomic.Int64         // a number that is another whenever cells may have other values
 
 	cache    sync.Mutex // of what follows
 	bounds   map[string]*bound
@@ -58,8 +59,10 @@ var _ runtime.Program = (*Instance)(nil)
 
 // cell is the memory of a cell.
 type cell struct {
-	shape []int
-	now   []byte
+	shape   []int
+	now     []byte
+	bounds  interval // of its elements
+	bounded bool     // bounds are known
 }
 
 // maxBounds bounds how many bindings of symbols are kept.
@@ -84,7 +87,7 @@ func New(p *Program, o Options) (*Instance, error) {
 	i := &Instance{
 		program: p, explain: o.Explain, funcs: map[string]int{}, cellAt: map[string]int{}, code: o.Code, team: t,
 		calls: make(chan struct{}, goruntime.GOMAXPROCS(0)), memory: &memory{maps: map[*byte][]byte{}},
-		cells: make([]cell, len(p.Module.Cells)), bounds: map[string]*bound{}, recent: make([]atomic.Pointer[recent], len(p.Module.Funcs)),
+		cells: make([]cell, len(p.Module.Cells)), patience: map[*Proof]*patience{}, bounds: map[string]*bound{}, recent: make([]atomic.Pointer[recent], len(p.Module.Funcs)),
 	}
 	goruntime.AddCleanup(i, (*memory).close, i.memory)
 	if i.code == nil && len(p.Kernels) > 0 {
@@ -204,6 +207,7 @@ func (i *Instance) SetCell(name string, t *tensor.Tensor) error {
 		return err
 	}
 	copy(i.cells[k].now, b)
+	i.cells[k].bounded = false
 	i.changes.Add(1)
 	return nil
 }
@@ -322,12 +326,12 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 	if err := f.renew(); err != nil {
 		return nil, err
 	}
-	if err := f.runAll(0, b.gate); err != nil {
+	if err := f.runAll(0, b.doubt); err != nil {
 		return nil, err
 	}
-	for _, c := range b.fn.Checks {
-		if f.bytes[c.Slot][0] == 0 {
-			return nil, &notFinite{c.What}
+	for n := range b.fn.Checks {
+		if err := f.check(n); err != nil {
+			return nil, err
 		}
 	}
 	results := make([]*tensor.Tensor, len(b.fn.Results))
@@ -353,7 +357,28 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 	for _, c := range b.fn.Commits {
 		copy(i.cells[c.Cell].now, f.bytes[c.Slot])
 	}
+	for _, c := range b.writes {
+		i.cells[c].bounded = false
+	}
+	for _, n := range f.next {
+		i.cells[n.cell].bounds, i.cells[n.cell].bounded = n.bounds, true
+	}
 	return results, nil
+}
+
+// check makes sure that what check number n is of is finite.
+func (f *frame) check(n int) error {
+	if f.proves(n) {
+		return nil
+	}
+	c := &f.fn.Checks[n]
+	if err := f.runAll(f.runOf[c.First], f.runOf[c.End]); err != nil {
+		return err
+	}
+	if f.bytes[c.Slot][0] == 0 {
+		return &notFinite{c.What}
+	}
+	return nil
 }
 
 // boundFor checks the arguments and returns the launch table for their sizes.
@@ -487,7 +512,7 @@ func (i *Instance) reshaped(b *bound) (map[int]cell, error) {
 		if err != nil {
 			return nil, err
 		}
-		next[m.Cell] = cell{slices.Clone(shape), now}
+		next[m.Cell] = cell{shape: slices.Clone(shape), now: now}
 	}
 	return next, nil
 }
@@ -526,6 +551,8 @@ type frame struct {
 	now     *run     // that launch
 	bad     badIndex // that it found
 	observe observer
+	facts   []interval   // of the proof in progress
+	next    []nextBounds // of what was proved
 }
 
 // memory returns where slot s lies.

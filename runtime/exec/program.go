@@ -7,6 +7,7 @@
 //	program.go   what a program is; size.go: numbers that depend on the sizes of a call
 //	encode.go    programs as bytes, and back; check.go: what holds in every program that is run
 //	bind.go      steps for given sizes: chunks, rounds, and where in the arena values live (memory.go)
+//	bounds.go    proofs that the cells' next values are finite
 //	instance.go  cells and calls; kept.go: what is kept between calls; scan.go: loops; team.go: threads
 //
 // Chunks and the order in which partial results are combined depend on shapes alone, so that the bits of a result do not depend on the
@@ -118,17 +119,21 @@ const (
 // Commit gives a cell its next value: a slot's, which is copied behind the gate.
 type Commit struct{ Cell, Slot int }
 
-// Check is a slot, the result of a launch, that tells whether something is finite.
+// Check is a slot, the result of a launch, that tells whether something is finite. If Proof shows that it is, the steps from First up to End, which
+// compute the slot, need not run.
 type Check struct {
-	Slot int
-	What string
+	Slot       int
+	What       string
+	Proof      *Proof // nil: the slot is computed
+	First, End int
 }
 
-// Func is a compiled function. A call runs the steps up to the gate, evaluates the checks and copies the results; then nothing can fail any
-// more, and it runs the other steps, which may write cells in place, and commits.
+// Func is a compiled function. A call runs the steps up to Doubt, evaluates the checks, each with its own of the steps from Doubt up to the gate,
+// and copies the results; then nothing can fail any more, and it runs the other steps, which may write cells in place, and commits.
 type Func struct {
 	Slots   []Slot
 	Steps   []Step
+	Doubt   int // the first step that only a check needs
 	Gate    int // the first step behind the gate
 	Results []int
 	Commits []Commit
