@@ -82,6 +82,13 @@ was chosen by the test data. Times are processor time of one run with ` + "`--ba
 			t.Errorf("%s has no picture: %v", r.Name, err)
 		}
 		fmt.Fprintf(&b, "\n<img src=%q alt=\"the values of %s by epoch\" width=\"420\">\n", picture, r.Name)
+		if strings.Contains(string(text), "\n    samples:") {
+			samples := fmt.Sprintf("images/%s-samples.png", r.Name)
+			if _, err := os.Stat(filepath.Join("../docs", samples)); err != nil {
+				t.Errorf("%s draws samples, and there are none: %v", r.Name, err)
+			}
+			fmt.Fprintf(&b, "\n<img src=%q alt=\"samples of %s\" width=\"420\">\n", samples, r.Name)
+		}
 	}
 	return b.String()
 }

@@ -337,6 +337,9 @@ func (e *elaborator) predictor(m *modelValue) {
 	if isPoison(out) || !f.returnValue("", out, m.decl) {
 		return
 	}
+	if d != nil {
+		f.bindBatch([]*dataset{d})
+	}
 	for _, q := range fn.b.Func.Params {
 		if d == nil {
 			p.Fields = append(p.Fields, planField(q.Name, &expect{q.Type.DType, q.Type.Shape[1:]}))

@@ -115,6 +115,7 @@ func (e *elaborator) train(decl *syntax.Train) {
 	t.until(p, name+".until")
 	t.watch(f, p)
 	t.load(f, p)
+	t.samples(p, name+".samples")
 	e.plan.Trains = append(e.plan.Trains, p)
 }
 
@@ -243,9 +244,6 @@ func (t *trainer) findEvery(f *frame, p *plan.Train) {
 
 // readPlan reads the settings that are no arithmetic.
 func (t *trainer) readPlan(f *frame, p *plan.Train) {
-	if g := t.set.given["samples"]; g != nil {
-		f.unsupported(g.name, "the setting `samples`")
-	}
 	if p.Data != nil {
 		p.Batch = t.set.integer("batch", p.Data.Batch, 1)
 	} else {
@@ -304,8 +302,8 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 	return fn, ok
 }
 
-func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.Func, bool) {
-	errors := len(t.diags.All)
+// begin makes a function of a batch, in whose scope are the fields of the data.
+func (t *trainer) begin(name string, training bool, p *plan.Train) *frame {
 	extent := ir.Symbol("B")
 	if p.Data == nil {
 		extent = ir.Int(p.Batch)
@@ -324,6 +322,13 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 	f.runValues(f.scope)
 	f.scope = newScope(f.scope)
 	f.inst = t.inst
+	return f
+}
+
+func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.Func, bool) {
+	errors := len(t.diags.All)
+	f := t.begin(name, training, p)
+	fn := f.function
 	var losses []*array
 	note := func(l *array) {
 		if l != nil {
@@ -381,7 +386,7 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 	if len(t.diags.All) > errors || len(losses) == 0 || t.wantsSpread && !t.spread {
 		return nil, false
 	}
-	t.bindBatch(f)
+	f.bindBatch(t.data)
 	for _, m := range named {
 		if m.name != plan.ResultLoss && !slices.ContainsFunc(metrics, func(o metric) bool { return o.name == m.name }) {
 			metrics = append(metrics, m)
@@ -413,12 +418,12 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 }
 
 // bindBatch gives a function that reads no field of its data one, which tells how many examples there are.
-func (t *trainer) bindBatch(f *frame) {
-	if len(t.data) == 0 || slices.ContainsFunc(f.b.Func.Params, func(p *ir.Value) bool { return len(p.Type.Shape) > 0 }) {
+func (f *frame) bindBatch(list []*dataset) {
+	if len(list) == 0 || slices.ContainsFunc(f.b.Func.Params, func(p *ir.Value) bool { return len(p.Type.Shape) > 0 }) {
 		return
 	}
-	d, part := t.data[0], 0
-	if len(t.data) > 1 {
+	d, part := list[0], 0
+	if len(list) > 1 {
 		part = 1
 	}
 	(&mapping{dataset: d, base: *f, part: part, raw: map[string]*array{}}).param(d.plan.Fields[0].Name)

@@ -313,6 +313,36 @@ func (p *Program) checkTensors(t *Train) error {
 	return nil
 }
 
+// checkSamples compares the shapes of pictures with what their function gives.
+func (p *Program) checkSamples(s *Samples) error {
+	if s == nil {
+		return nil
+	}
+	fn := p.Module.Func(s.Func)
+	if fn == nil || s.File == "" || len(s.Results) == 0 || len(s.Results) != len(fn.Results) || len(s.Results) != len(s.Single) {
+		return errors.New("samples cannot be followed")
+	}
+	_, high, wide, _, _ := s.Results[0].Pictures()
+	for i, shape := range s.Results {
+		if _, h, w, _, ok := shape.Pictures(); !ok || h != high || w != wide {
+			return fmt.Errorf("samples of %v", shape)
+		}
+		dims := fn.Results[i].Type.Shape
+		if !s.Single[i] {
+			dims = dims[min(1, len(dims)):]
+		}
+		fits := len(dims) == len(shape)
+		for k := 0; fits && k < len(dims); k++ {
+			n, constant := dims[k].IsConst()
+			fits = constant && n == shape[k]
+		}
+		if !fits {
+			return fmt.Errorf("%s gives no samples of %v", s.Func, shape)
+		}
+	}
+	return nil
+}
+
 func (p *Program) checkTrain(t *Train) error {
 	if len(t.Every) > maxEvery {
 		return fmt.Errorf("%d periods of updates", len(t.Every))
@@ -336,6 +366,9 @@ func (p *Program) checkTrain(t *Train) error {
 		}
 	}
 	if err := p.checkTensors(t); err != nil {
+		return err
+	}
+	if err := p.checkSamples(t.Samples); err != nil {
 		return err
 	}
 	funcs := []string{t.Eval, t.Until}

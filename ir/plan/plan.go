@@ -219,6 +219,8 @@ type Train struct {
 	Watch    string // the value of an epoch that these three go by; "": val_loss, or loss where nothing is validated
 	Greater  bool   // a greater Watch is a better one
 	Load     *Load  // nil if the parameters keep the values that they have
+
+	Samples *Samples // nil if none are drawn
 }
 
 // Load says which cells get their values from a file before the first step.

@@ -100,6 +100,12 @@ func (r *run) epoch(ctx context.Context, loader *data.Loader) error {
 		}
 		return err
 	}
+	if err := r.draw(ctx); err != nil {
+		if ctx.Err() != nil {
+			return r.interrupted()
+		}
+		return err
+	}
 	r.clearBar()
 	if err := r.endEpoch(values); err != nil {
 		return err

@@ -130,11 +130,12 @@ type run struct {
 	opt   Options
 	index int // of t in p
 
-	ds     *data.Dataset         // nil for a train without data
-	steps  map[string]*batchFunc // by name: see plan.Train.StepFunc
-	target *target
-	watch  *watch // nil if there is nothing to watch
-	saver  *saver
+	ds      *data.Dataset         // nil for a train without data
+	steps   map[string]*batchFunc // by name: see plan.Train.StepFunc
+	target  *target
+	sampler *batchFunc // nil if no pictures are drawn
+	watch   *watch     // nil if there is nothing to watch
+	saver   *saver
 
 	done     progress
 	kept     kept
@@ -174,6 +175,9 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 		if r.steps[name], err = bind(prog, t, name, r.trainSplit()); err != nil {
 			return nil, err
 		}
+	}
+	if err := r.prepareSamples(); err != nil {
+		return nil, err
 	}
 	r.sums = newMeans(r.t, stepNames(r.t))
 	switch {
@@ -252,10 +256,7 @@ func (r *run) valueNames() []string {
 func (r *run) weightsPath() string {
 	path := r.opt.Weights
 	if path == "" && r.t.Save != "" {
-		path = r.t.Save
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(r.p.File), path)
-		}
+		path = fromFolder(r.p, r.t.Save)
 	}
 	if r.opt.Save == nil || r.opt.NoSave {
 		return ""
@@ -274,12 +275,20 @@ func (r *run) checkWeights() error {
 			return r.saveError(path, err)
 		}
 	}
+	if err := checkPlace(path); err != nil {
+		return r.saveError(path, err)
+	}
+	return nil
+}
+
+// checkPlace finds out whether a file can be written there.
+func checkPlace(path string) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return r.saveError(path, errors.New("it is a folder"))
+		return errors.New("it is a folder")
 	}
 	probe, err := os.CreateTemp(filepath.Dir(path), ".nnc-*")
 	if err != nil {
-		return r.saveError(path, fmt.Errorf("folder %s: %w", filepath.Dir(path), withoutPath(err)))
+		return fmt.Errorf("folder %s: %w", filepath.Dir(path), withoutPath(err))
 	}
 	probe.Close()
 	return os.Remove(probe.Name())
@@ -454,6 +463,9 @@ func (r *run) finish() (*Result, error) {
 		return nil, err
 	}
 	result.Kept = r.kept.epoch
+	if err := r.redraw(); err != nil {
+		return nil, err
+	}
 	if path := r.weightsPath(); path != "" {
 		if err := r.opt.Save(path); err != nil {
 			return nil, r.keepUnsaved(path, last, err)
