@@ -15,6 +15,7 @@ type dataset struct {
 	decl   *syntax.Data
 	plan   *plan.Data
 	mapped *syntax.Record // the map clause; may be nil
+	varied *syntax.Record // the augment clause; may be nil
 	lets   []*syntax.Let  // which the map sees
 	scope  *scope
 }
@@ -409,14 +410,19 @@ func (e *elaborator) dataset(decl *syntax.Data, s *scope) value {
 		}
 		f.unsupported(st, "such statements in data")
 	})
-	for _, later := range []string{"augment", "sampling"} {
-		if g := set.given[later]; g != nil {
-			f.unsupported(g.name, "the setting `"+later+"`")
-		}
-	}
 	d.plan.Batch = set.integer("batch", 32, 1)
 	d.plan.Order = set.text("order", "", "streams", "lengths")
-	d.plan.Shuffle = set.truth("shuffle", d.plan.Order != "streams")
+	if set.text("sampling", "shuffle", "shuffle", "poisson") == "poisson" {
+		d.plan.Chance = true
+		for _, other := range []string{"order", "shuffle"} {
+			if g := set.given[other]; g != nil {
+				x := f.errorf(g.name.Span(), diag.ConflictingSettings, "examples that are taken by chance have no order, which `%s` would set", other)
+				x.Fix = "leave one of the two out"
+				f.relate(x, set.given["sampling"].name.Span(), "they are taken by chance here")
+			}
+		}
+	}
+	d.plan.Shuffle = set.truth("shuffle", d.plan.Order != "streams" && !d.plan.Chance)
 	if d.plan.Order == "streams" && d.plan.Shuffle {
 		f.errorf(set.given["shuffle"].node.Span(), diag.ConflictingSettings, "data in the order of streams cannot be shuffled").Fix = "leave one of the two out"
 	}
@@ -439,6 +445,14 @@ func (e *elaborator) dataset(decl *syntax.Data, s *scope) value {
 			return poison{}
 		}
 		d.mapped = r
+	}
+	if g := set.given["augment"]; g != nil {
+		r, ok := g.node.(*syntax.Record)
+		if !ok {
+			f.errorf(g.node.Span(), diag.InvalidValue, "`augment` is a record of fields, such as { image: image |> flip |> shift(0.1) }")
+			return poison{}
+		}
+		d.varied = r
 	}
 	if e.options.Schema != nil {
 		if err := e.options.Schema(d.plan); err != nil {

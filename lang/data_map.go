@@ -53,10 +53,17 @@ func (f *frame) fieldsOf(d *dataset, part int) {
 	for _, l := range d.lets {
 		m.let(l)
 	}
-	if d.mapped == nil {
-		return
+	if d.mapped != nil {
+		m.mapFields(f)
 	}
-	for _, e := range d.mapped.Fields {
+	if d.varied != nil {
+		m.augment(f)
+	}
+}
+
+// mapFields binds the fields of the map in f's scope.
+func (m *mapping) mapFields(f *frame) {
+	for _, e := range m.mapped.Fields {
 		if e.Name == nil {
 			f.errorf(e.Span(), diag.InvalidValue, "each entry of `map` needs a name, as in { image: image / 255 }")
 			continue
@@ -72,6 +79,51 @@ func (f *frame) fieldsOf(d *dataset, part int) {
 				return poison{}
 			}
 			return inner.store(a).named(e.Name.Name, e.Span())
+		}}, e.Name.Span())
+	}
+}
+
+// augment binds fields in f's scope that differ while the program trains, as augment says; it sees them as they are after the map.
+func (m *mapping) augment(f *frame) {
+	plain := newScope(m.old)
+	for name, b := range f.scope.names {
+		plain.names[name] = b
+	}
+	for _, e := range m.varied.Fields {
+		if e.Name == nil {
+			f.errorf(e.Span(), diag.InvalidValue, "each entry of `augment` needs a name, as in { image: image |> flip }")
+			continue
+		}
+		name := e.Name.Name
+		if !m.has(name) {
+			d := f.errorf(e.Name.Span(), diag.UnknownField, "%s has no field `%s` that could be augmented", m.decl.Name.Name, name)
+			if near := suggestion(name, m.fieldNames()); near != "" {
+				d.Fix = "did you mean `" + near + "`?"
+			} else {
+				d.Fix = "it has " + joinNames(m.fieldNames())
+			}
+			continue
+		}
+		if !f.training {
+			continue
+		}
+		f.scope.set(name, &deferred{find: func() value {
+			inner := m.base
+			inner.scope, inner.inst = newScope(plain), nil
+			before, ok := f.resolve(plain.names[name], e.Name.Span(), name).(*array)
+			v := inner.eval(e.Value)
+			if !ok || isPoison(v) {
+				return poison{}
+			}
+			a, ok := inner.asArray(e.Value, v, before.dtype)
+			if !ok {
+				return poison{}
+			}
+			if a.dtype != before.dtype || !slices.EqualFunc(a.shape, before.shape, ir.Affine.Equal) {
+				f.errorf(e.Value.Span(), diag.TypeMismatch, "augmented, %s stays %s, and this is %s", name, before.typ(), a.typ())
+				return poison{}
+			}
+			return inner.store(a).named(name, e.Span())
 		}}, e.Name.Span())
 	}
 }

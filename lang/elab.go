@@ -67,6 +67,7 @@ type function struct {
 	slots  map[string]*ir.Cell        // the body of an optimiser: its state and the weight, by name
 	slot   func(*frame, *syntax.Cell) // declares a state there
 
+	empty     bool // a training step without examples, see Note [Empty batches]
 	fixedSeed bool // a test: seed, step and epoch are 0
 
 	recording *modelValue // the model whose layers are noted, if any

@@ -92,13 +92,10 @@ func (t *trainer) clipExamples(f *frame, limit *array, loss *array, cells []*ir.
 	for i, g := range grads {
 		clipped := f.apply(ir.OpMul, g, scale)
 		sum := f.reduce(ir.Sum, clipped.body, clipped.own, []int{f.batch.id})
-		means[i] = f.shared(f.apply(ir.OpDiv, sum, f.exampleCount()))
+		means[i] = f.shared(f.apply(ir.OpDiv, sum, t.exampleCount(f)))
 	}
 	return means
 }
-
-// exampleCount is the number of examples that a mean over the batch divides by.
-func (f *frame) exampleCount() *array { return scalarArray(product(ir.F32(1), f.batch.extent)) }
 
 // clipsExamples reports whether a minimize limits each example's gradient.
 func clipsExamples(m *syntax.Minimize) (*syntax.Call, bool) {

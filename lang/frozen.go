@@ -56,7 +56,7 @@ func (f *frame) enterInstance(i *instance) {
 	f.inst = i
 	for _, c := range i.allCells() {
 		if c.Kind == ir.Param {
-			f.frozen = f.elaborator.frozen[i]
+			f.frozen = f.empty || f.elaborator.frozen[i]
 			return
 		}
 	}

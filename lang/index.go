@@ -440,6 +440,9 @@ func (f *frame) reduceChecked(n syntax.Node, op string, elem *array, own []int, 
 		found := f.reduce(reduceOps[op], number, own, ids)
 		return f.apply(ir.OpLess, scalarArray(ir.Const(tensor.I32, 0)), found)
 	}
+	if f.empty && f.batch != nil && slices.Contains(ids, f.batch.id) && (op == "sum" || op == "mean") {
+		return f.store(&array{dtype: elem.dtype, shape: dims, own: own, body: ir.Const(elem.dtype, 0)})
+	}
 	out := f.reduce(reduceOps[op], elem.body, own, ids)
 	if op == "mean" {
 		mean := &array{dtype: tensor.F32, shape: out.shape, own: out.own, body: ir.Apply(ir.OpDiv, out.body, points)}

@@ -412,6 +412,13 @@ func (n *names) data(d *syntax.Data) {
 					n.declareFields(fields)
 					n.expr(c.Value)
 				})
+			case "augment":
+				n.nested(func() {
+					n.scope.open = !known
+					n.declareFields(fields)
+					n.declareFields(mapFields(d))
+					n.expr(c.Value)
+				})
 			default:
 				n.expr(c.Value)
 			}

@@ -65,7 +65,9 @@ func (t *trainer) update(f *frame, m *syntax.Minimize, own, loss *array) {
 		t.updated[u.cell] = true
 	}
 	var grads []*ir.Value
-	if call, ok := clipsExamples(m); ok {
+	if f.empty {
+		grads = f.zeros(weights)
+	} else if call, ok := clipsExamples(m); ok {
 		limit, ok := t.clipLimit(f, call)
 		if !ok {
 			return

@@ -28,6 +28,7 @@ type trainer struct {
 	slots map[syntax.Expr]string // the name of the memory of each `using`
 	every map[syntax.Expr]int    // the period of each `every`, as its number in the plan
 	due   int                    // which of them the function being built has
+	empty bool                   // it is a step without examples
 
 	updated map[*ir.Cell]bool // parameters
 	batch   int               // examples of a full batch
@@ -79,6 +80,10 @@ func (e *elaborator) train(decl *syntax.Train) {
 		if !ok {
 			return
 		}
+	}
+	if t.byChance() && t.keepsStreams(functions) {
+		f.errorf(t.headSpan(), diag.ConflictingSettings, "a stream belongs to a row of the batch, and %s takes its examples by chance: a row is another one each time", t.data[0].decl.Name.Name).Fix = `leave out the data's sampling, or give it order: "streams" instead`
+		return
 	}
 	for _, step := range functions {
 		step.Finite = true
@@ -139,6 +144,16 @@ func (t *trainer) steps(p *plan.Train) ([]*ir.Func, bool) {
 			return nil, false
 		}
 		steps = append(steps, step)
+		if !t.byChance() {
+			continue
+		}
+		t.empty = true
+		step, ok = t.function(p.StepVariant(due)+plan.EmptySuffix, true, p)
+		t.empty = false
+		if !ok {
+			return nil, false
+		}
+		steps = append(steps, step)
 	}
 	return steps, true
 }
@@ -192,6 +207,10 @@ func (t *trainer) findData(f *frame, p *plan.Train) bool {
 		t.data = append(t.data, d)
 	}
 	for k, d := range t.data {
+		if d.plan.Chance && len(t.data) > 1 {
+			f.errorf(t.decl.On[k].Span(), diag.ConflictingSettings, "%s takes its examples by chance, and a train on several data has an example of each in every example", d.decl.Name.Name).Fix = "train on it alone, or leave out its sampling"
+			return false
+		}
 		switch first := slices.Index(t.data, d); {
 		case first < k:
 			e := f.errorf(t.decl.On[k].Span(), diag.DuplicateName, "this train is on %s twice", d.decl.Name.Name)
@@ -305,15 +324,18 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 // begin makes a function of a batch, in whose scope are the fields of the data.
 func (t *trainer) begin(name string, training bool, p *plan.Train) *frame {
 	extent := ir.Symbol("B")
-	if p.Data == nil {
+	switch {
+	case p.Data == nil:
 		extent = ir.Int(p.Batch)
+	case t.empty:
+		extent = ir.Int(1)
 	}
 	fn := t.withBatch(t.newFunction(name), extent)
-	fn.training = training
+	fn.training, fn.empty = training, t.empty
 	if t.spread {
 		fn.spread = map[*ir.Cell]*ir.Value{}
 	}
-	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals)}
+	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals), frozen: t.empty}
 	if len(t.data) > 1 {
 		f.severalFields(t.data)
 	} else if len(t.data) == 1 {
@@ -392,6 +414,9 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 			metrics = append(metrics, m)
 		}
 	}
+	if t.empty {
+		return fn.b.Func, true
+	}
 	total := losses[0]
 	for _, l := range losses[1:] {
 		total = f.apply(ir.OpAdd, total, l)
@@ -454,7 +479,7 @@ func (t *trainer) minimizeStep(f *frame, m *syntax.Minimize, before func()) *arr
 	if m.Every != nil && t.due>>t.every[m.Every]&1 == 0 {
 		return mean
 	}
-	t.update(f, m, loss, mean)
+	t.update(f, m, loss, t.minimized(f, loss, mean))
 	return mean
 }
 
@@ -496,7 +521,7 @@ type metric struct {
 func (t *trainer) metrics(f *frame) []metric {
 	out := []metric{}
 	g := t.set.given["metrics"]
-	if g == nil {
+	if g == nil || t.empty {
 		return out
 	}
 	add := func(name string, at diag.Span, n syntax.Expr) {

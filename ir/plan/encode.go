@@ -378,6 +378,9 @@ func (p *Program) checkTrain(t *Train) error {
 		if fn == nil {
 			return fmt.Errorf("the module has no function %s", step)
 		}
+		if t.Data != nil && t.Data.Chance && p.Module.Func(step+EmptySuffix) == nil {
+			return fmt.Errorf("the module has no function %s", step+EmptySuffix)
+		}
 		if len(fn.Results) < 1+len(t.Metrics)-len(t.OnlyEval) {
 			return fmt.Errorf("%s gives %d results", step, len(fn.Results))
 		}

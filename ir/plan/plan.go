@@ -47,6 +47,7 @@ type Data struct {
 	Fields  []Field // as the source yields them, before the program's map
 	Batch   int     // examples
 	Shuffle bool    // the training split, anew each pass
+	Chance  bool    // a training step takes each example of the split with a chance of its own, Batch being the mean number
 	Order   string  // "streams": row i of a batch continues row i of the last; "lengths": examples of like length together; or ""
 }
 
@@ -254,6 +255,10 @@ func (t *Train) StepVariant(due int) string {
 	}
 	return fmt.Sprintf("%s.%d", t.Step, due)
 }
+
+// EmptySuffix is the end of the name of the function for a step without examples, which a train has where Data is taken by chance. Such a function
+// measures nothing and looks at none of its arguments over the batch, which have one example.
+const EmptySuffix = ".empty"
 
 // Average is a cell that holds the average of a parameter over the updates.
 type Average struct{ Param, Cell string }

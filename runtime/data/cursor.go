@@ -12,7 +12,7 @@ type Cursor struct {
 	Examples, BatchSize uint64
 	Shuffle             bool
 	Seed                uint64
-	// Order is that of an Orderer, "" for other sources.
+	// Order is that of an Orderer, "poisson" where examples are taken by chance, or "".
 	Order string `json:",omitempty"`
 	// Joined describes the other parts of a joined source, "" for other sources. Their positions follow from that in the first.
 	Joined string `json:",omitempty"`
@@ -23,6 +23,9 @@ func (c Cursor) within(src Source, opt Options) (Cursor, error) {
 	n := src.Len()
 	parts, _ := partsOf(src)
 	full := Cursor{c.Pass, c.Batch, uint64(n), uint64(opt.Batch), opt.Shuffle, opt.Seed, orderOf(parts[0]), joinedText(src, opt)}
+	if opt.Poisson {
+		full.Order = "poisson"
+	}
 	if c.Examples != 0 {
 		switch {
 		case c.Examples != full.Examples:

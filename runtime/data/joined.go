@@ -87,6 +87,11 @@ func (j *joined) Skipped() []string {
 	return lines
 }
 
+func isJoined(src Source) bool {
+	_, ok := src.(*joined)
+	return ok
+}
+
 // partsOf returns the sources that an example of src is made of, and where their fields begin.
 func partsOf(src Source) (parts []Source, first []int) {
 	j, ok := src.(*joined)

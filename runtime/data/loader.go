@@ -23,6 +23,9 @@ type Options struct {
 	Seed    uint64
 	// ShuffleJoined is Shuffle of the parts of a joined source after the first; nil: all as the first one. See Join.
 	ShuffleJoined []bool
+	// Poisson puts each example into each batch with a chance of its own, so that batches have Batch examples in the mean, and perhaps none. A
+	// pass has as many batches as otherwise. It goes with Shuffle false, Repeat and a source that is not joined.
+	Poisson bool
 	// Repeat goes on with the next pass after the last batch of one; otherwise the loader ends there with io.EOF.
 	Repeat bool
 	// OnlyGood leaves out the examples that the source finds broken, where it would put others in their places. A batch then has
@@ -115,7 +118,7 @@ type Batch struct {
 	Pass, Index uint64
 
 	rows     [][]int32        // by part of the source, the example of each row; the first is Examples before broken ones are left out
-	full     []*tensor.Tensor // of Options.Batch rows; Tensors shares its elements
+	full     []*tensor.Tensor // of Options.Batch rows or more; Tensors shares its elements
 	loader   *Loader
 	released atomic.Bool
 
@@ -185,6 +188,8 @@ func NewLoader(ctx context.Context, src Source, opt Options) (*Loader, error) {
 		return nil, fmt.Errorf("the data source has %d examples; at most %d can be used", n, math.MaxInt32)
 	case opt.Batch < 1:
 		return nil, fmt.Errorf("a batch of %d examples: it must have at least 1", opt.Batch)
+	case opt.Poisson && (opt.Shuffle || !opt.Repeat || isJoined(src)):
+		panic("BUG: a loader that takes examples by chance has no other order, no end and no other data")
 	case opt.Prefetch < 0 || opt.Workers < 0:
 		return nil, fmt.Errorf("prefetch %d, workers %d: neither can be negative", opt.Prefetch, opt.Workers)
 	}
@@ -327,12 +332,17 @@ func (l *Loader) dispatch(start Cursor) {
 	defer close(l.ready)
 	defer close(l.chunks)
 	orders := visits(l.src, l.opt)
+	chance := newChance(l.opt.Seed, l.src.Len(), l.opt.Batch)
 	pass, index := start.Pass, start.Batch
 	for {
 		n := l.src.Len()
 		for lo := int(index) * l.opt.Batch; lo < n; lo += l.opt.Batch {
 			rows := make([][]int32, len(orders))
 			for part, order := range orders {
+				if l.opt.Poisson {
+					rows[part] = chance.batch(pass, index)
+					continue
+				}
 				rows[part] = make([]int32, min(l.opt.Batch, n-lo))
 				for k := range rows[part] {
 					if part == 0 {
@@ -377,7 +387,7 @@ func (l *Loader) batch(rows [][]int32, pass, index uint64) *Batch {
 			continue
 		}
 		if old := b.full[i]; old == nil || old.DType != f.DType || old.Shape[0] < len(examples) || !slices.Equal(old.Shape[1:], f.Shape) {
-			b.full[i] = NewBatch(l.fields[i:i+1], min(l.opt.Batch, l.src.Len()))[0]
+			b.full[i] = NewBatch(l.fields[i:i+1], max(len(examples), min(l.opt.Batch, l.src.Len())))[0]
 		}
 		b.Tensors[i] = firstRows(b.full[i], len(examples))
 	}
@@ -406,7 +416,10 @@ func (l *Loader) send(b *Batch) {
 	n := len(b.Examples)
 	// Two chunks per worker even out examples that take longer, and cost little when each takes a microsecond.
 	size := max(1, n/(2*l.opt.Workers))
-	b.left = (n-1)/size + 1
+	b.left = (n + size - 1) / size
+	if n == 0 {
+		close(b.done)
+	}
 	l.ready <- b
 	for lo := 0; lo < n; lo += size {
 		l.chunks <- chunk{b, lo, min(lo+size, n)} // workers receive until the channel is closed, also when they only drain it

@@ -82,9 +82,7 @@ func (f *batchFunc) args(batch []*tensor.Tensor, at place) []*tensor.Tensor {
 			args[i] = batch[field]
 			continue
 		}
-		p := f.fn.Params[i]
-		args[i] = tensor.New(p.Type.DType)
-		args[i].Set(0, at.value(p.Name))
+		args[i] = at.argument(f.fn.Params[i])
 	}
 	return args
 }
@@ -108,6 +106,35 @@ func (f *batchFunc) call(batch []*tensor.Tensor, at place) ([]float64, error) {
 		panic(fmt.Sprintf("BUG: %s gives %d values, not the %d that the plan names", f.fn.Name, len(values), len(f.names)))
 	}
 	return values, nil
+}
+
+// callWithout runs the function of a step without examples.
+func (f *batchFunc) callWithout(at place) error {
+	args := make([]*tensor.Tensor, len(f.fields))
+	for i, p := range f.fn.Params {
+		if f.fields[i] < 0 {
+			args[i] = at.argument(p)
+			continue
+		}
+		var shape []int
+		for _, d := range p.Type.Shape {
+			n, constant := d.IsConst()
+			if !constant { // a length
+				n = 1
+			}
+			shape = append(shape, n)
+		}
+		args[i] = tensor.New(p.Type.DType, shape...)
+	}
+	_, err := f.prog.Call(f.fn.Name, args...)
+	return err
+}
+
+// argument is the value of a parameter that no field is.
+func (p place) argument(param *ir.Value) *tensor.Tensor {
+	t := tensor.New(param.Type.DType)
+	t.Set(0, p.value(param.Name))
+	return t
 }
 
 func (p place) value(param string) float64 {

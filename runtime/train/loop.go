@@ -35,8 +35,8 @@ func (r *run) train(ctx context.Context) error {
 	if r.ds != nil {
 		var err error
 		loader, err = data.NewLoader(ctx, r.ds.Train, data.Options{
-			Batch: r.t.FullBatch(), Repeat: true, Shuffle: r.t.Data.Shuffle, ShuffleJoined: shuffleOthers(r.t), Seed: uint64(r.opt.Seed), Start: r.done.Cursor,
-			Buffers: r.opt.Buffers,
+			Batch: r.t.FullBatch(), Repeat: true, Shuffle: r.t.Data.Shuffle, ShuffleJoined: shuffleOthers(r.t), Poisson: r.t.Data.Chance,
+			Seed: uint64(r.opt.Seed), Start: r.done.Cursor, Buffers: r.opt.Buffers,
 		})
 		if err != nil {
 			return fmt.Errorf("data %s: %w", r.t.Data.Name, err)
@@ -166,15 +166,23 @@ func (r *run) oneStep(ctx context.Context, loader *data.Loader) (examples int, e
 		defer batch.Release()
 		tensors, examples = batch.Tensors, batch.Len()
 	}
-	step := r.steps[r.t.StepFunc(r.done.Step)]
-	results, err := step.call(tensors, r.place())
-	if err == nil {
+	name := r.t.StepFunc(r.done.Step)
+	step := r.steps[name]
+	var results []float64
+	if examples > 0 {
+		results, err = step.call(tensors, r.place())
+	} else {
+		err = r.steps[name+plan.EmptySuffix].callWithout(r.place())
+	}
+	if err == nil && examples > 0 {
 		err = checkFinite(step.names, results)
 	}
 	if err != nil {
 		return 0, r.stepError(err, batch)
 	}
-	r.sums.add(results, examples)
+	if examples > 0 {
+		r.sums.add(results, examples)
+	}
 	r.done.Step++
 	r.done.EpochStep++
 	if loader != nil {

@@ -175,6 +175,12 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 		if r.steps[name], err = bind(prog, t, name, r.trainSplit()); err != nil {
 			return nil, err
 		}
+		if t.Data == nil || !t.Data.Chance {
+			continue
+		}
+		if r.steps[name+plan.EmptySuffix], err = bind(prog, t, name+plan.EmptySuffix, r.trainSplit()); err != nil {
+			return nil, err
+		}
 	}
 	if err := r.prepareSamples(); err != nil {
 		return nil, err

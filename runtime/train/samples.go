@@ -99,7 +99,7 @@ func (r *run) pictures(ctx context.Context) (pictures []*tensor.Tensor, err erro
 		if split == nil {
 			split = r.trainSplit()
 		}
-		loader, err := data.NewLoader(ctx, split, data.Options{Batch: r.t.FullBatch(), Shuffle: true, OnlyGood: true})
+		loader, err := data.NewLoader(ctx, split, data.Options{Batch: r.t.FullBatch(), Shuffle: true, OnlyGood: true, Buffers: r.opt.Buffers})
 		if err != nil {
 			return nil, err
 		}
