@@ -14,7 +14,7 @@ import (
 //
 //   - Its carried values are the cotangents of the carried values, as far as they are f32 and something flows through them.
 //   - Its sequences are the scan's own, the cotangents of its yields, and values of each round that the scan now yields as well:
-//     the carried values as the round found them, and what is dear to compute, sums over many points. The body computes the
+//     the carried values as the round found them, and what is dear to compute, sums over many points and functions such as tanh. The body computes the
 //     rest of the round again.
 //   - Its yields are the cotangents of the sequences.
 //   - An operand that all rounds use unchanged, such as a kernel, is not given a carried sum. Each part of its cotangent is a nest over
@@ -206,11 +206,26 @@ func (b *scanReverse) toSave() []*ir.Value {
 	f := b.in.Scan.Body
 	list := slices.Clone(f.Params[1 : 1+b.in.Scan.Carried])
 	for _, c := range f.Body {
-		if c.Op == ir.OpRead || c.Op == ir.OpNest && c.Nest.Combine != ir.Map {
+		if c.Op == ir.OpRead || c.Op == ir.OpNest && (c.Nest.Combine != ir.Map || isDear(c.Nest.Body)) {
 			list = append(list, c.Result())
 		}
 	}
 	return list
+}
+
+// isDear reports whether e has ops that cost more than to read a value.
+func isDear(e *ir.Expr) bool {
+	dear := false
+	e.Walk(func(e *ir.Expr) {
+		switch {
+		case e.Leaf != ir.NotLeaf:
+		case slices.Contains([]ir.Op{
+			ir.OpExp, ir.OpExpm1, ir.OpLog, ir.OpLog1p, ir.OpSin, ir.OpCos, ir.OpTanh, ir.OpErf, ir.OpPow, ir.OpSigmoid,
+		}, e.Op):
+			dear = true
+		}
+	})
+	return dear
 }
 
 // lead is the number of dimensions of 1 that a value needs in front to be stacked: without examples it has too few

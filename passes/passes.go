@@ -26,7 +26,10 @@ var table = []Pass{
 	{"shapes", "computes the types of all results anew and checks them", true, shapes},
 	{"simplify", "folds constants, drops needless guards, copies and factors", false, simplify},
 	{"cse", "merges equal instructions", false, cse},
+	{"unroll", "replaces scans of one round by their bodies", false, unroll},
 	{"hoist", "moves what is the same in every round out of scans", true, hoist},
+	{"lift", "computes products of sequences for all rounds of a scan at once", false, lift},
+	{"onehot", "turns products with one-hot vectors into reads of rows", false, onehot},
 	{"grad", "replaces grad by the instructions that compute gradients", true, grad},
 	{"gather", "turns scatters into gathers", false, gather},
 	{"dce", "drops instructions whose results nobody uses", false, dce},
@@ -34,7 +37,7 @@ var table = []Pass{
 }
 
 // pipeline is the order in which the passes run; a pass may run twice.
-var pipeline = []string{"inline", "shapes", "simplify", "cse", "hoist", "grad", "gather", "dce", "sink", "simplify", "cse", "dce"}
+var pipeline = []string{"inline", "shapes", "simplify", "cse", "unroll", "hoist", "lift", "onehot", "grad", "gather", "dce", "sink", "simplify", "cse", "dce"}
 
 // constraint demands that the first run of one pass comes before the last run of another.
 type constraint struct{ before, after, because string }
@@ -45,6 +48,12 @@ var constraints = []constraint{
 	{"inline", "cse", "two layers on the same input become equal instructions only then"},
 	{"inline", "hoist", "a model called in a scan reads its parameters there"},
 	{"hoist", "grad", "parameters have to be operands of a scan to get a gradient"},
+	{"unroll", "hoist", "what is left of a scan inside another one may be the same in every round"},
+	{"hoist", "lift", "what a product needs that no round changes has to be an operand of the scan"},
+	{"lift", "grad", "the gradients of what is computed for all rounds at once are so, too"},
+	{"lift", "onehot", "the elements of a sequence of one-hot vectors are known as such outside the scan"},
+	{"onehot", "grad", "the gradient of a row is a row"},
+	{"onehot", "dce", "the vectors themselves may be left without use"},
 	{"simplify", "grad", "what is folded before needs no gradient"},
 	{"simplify", "cse", "equal instructions look alike only in simplified form"},
 	{"cse", "grad", "a merged forward instruction has one gradient instead of two that are added"},

@@ -10,12 +10,12 @@ import (
 // arrange returns f, whose nests are fused, with its contractions prepared and the nests in its scans fused. The copies that contractions want are instructions of their own: equal
 // ones are made once, and those of what a scan does not change are made before it, so that a body may use values of the function around it.
 //
-// least is the size that symbols have at least. Convolutions that Winograd's algorithm computes stay as they are, with their epilogues.
-func (l *lowering) arrange(f *ir.Func, least int, epilogues map[*ir.Instr]*epilogue) *ir.Func {
+// least is the size that symbols have at least; kept is what is read later. Convolutions that Winograd's algorithm computes stay as they are, with their epilogues.
+func (l *lowering) arrange(f *ir.Func, least int, epilogues map[*ir.Instr]*epilogue, unpooled map[*ir.Value]*unpooled, kept []*ir.Value) *ir.Func {
 	a := &arranger{lowering: l, least: least, epilogues: epilogues, made: map[string]*ir.Value{}}
 	g := *f
 	a.instrs(g.Body)
-	g.Body = a.body
+	g.Body = l.join(a.body, kept, unpooled, func(in *ir.Instr) bool { return epilogues[in] != nil })
 	return &g
 }
 
@@ -125,7 +125,7 @@ func (a *arranger) scan(in *ir.Instr) {
 		}
 	}
 	inner.instrs(body.Body)
-	body.Body = inner.body
+	body.Body = a.join(inner.body, body.Results, nil, func(*ir.Instr) bool { return false })
 	sc.Body = body
 	last := *in
 	last.Scan = &sc

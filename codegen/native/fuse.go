@@ -12,6 +12,7 @@ import (
 // its result where the consumer computes no more points than it did, if that leaves its result unread:
 //
 //   - into its only consumer, always;
+//   - into several consumers that read parts of it, together no more than it has, such as the gates of a recurrent cell;
 //   - into several consumers, if its ops are cheap and only one of its operands is as large as its result, so that the consumers read no
 //     more than before.
 //
@@ -47,7 +48,7 @@ func fuse(f *ir.Func) *ir.Func {
 		}
 		z := in.Result()
 		consumers := users[z]
-		if len(consumers) == 0 || len(consumers) > 1 && !repeatable(in) {
+		if len(consumers) == 0 || len(consumers) > 1 && !repeatable(in) && !parted(in, consumers) {
 			continue
 		}
 		if slices.ContainsFunc(consumers, func(c *ir.Instr) bool { return !fusable(in, c) }) {
@@ -94,6 +95,23 @@ func repeatable(in *ir.Instr) bool {
 		}
 	}
 	return large <= 1
+}
+
+// parted reports whether consumers together read no more elements of in's result than it has.
+func parted(in *ir.Instr, consumers []*ir.Instr) bool {
+	read := 0.0
+	for _, c := range consumers {
+		points := 1.0
+		for _, ix := range c.Nest.Index {
+			points *= weight(ix.Extent)
+		}
+		c.Nest.Reads(func(r *ir.Read) {
+			if c.Args[r.Operand] == in.Result() {
+				read += points
+			}
+		})
+	}
+	return read <= weight(in.Result().Type.Shape...)
 }
 
 // fusable reports whether the body of in can take the place of c's reads of its result.

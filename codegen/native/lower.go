@@ -28,10 +28,11 @@ type lowering struct {
 	byKey   map[string]*kernel
 	consts  []byte
 	constAt map[*tensor.Tensor]int
+	bodies  map[*ir.Instr][]*ir.Expr // of nests with several results
 }
 
 func newLowering(m *ir.Module, level Level, math codegen.Math) *lowering {
-	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}}
+	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}}
 	for k, c := range m.Cells {
 		l.cells[c] = k
 	}
@@ -45,9 +46,9 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	for k, v := range f.Params {
 		b.define(v, exec.Slot{Place: exec.Param, Index: k})
 	}
-	body := f
+	body := l.roundsFirst(f)
 	if l.math == codegen.Fast {
-		body = maxima(f)
+		body = maxima(body)
 	}
 	body = fuse(body)
 	inPlace := updates(body)
@@ -58,7 +59,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	body, b.unpooled = l.unpool(body, kept)
 	b.def = definitions(body)
 	b.epilogues = l.epilogues(body, kept)
-	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues)); err != nil {
+	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues, b.unpooled, kept)); err != nil {
 		return nil, err
 	}
 	p.Results = b.numbers(f, f.Results)
@@ -118,6 +119,16 @@ func (b *bodyLowering) body(f *ir.Func) error {
 	for _, in := range f.Body {
 		if e := b.epilogues[in]; e != nil {
 			if err := b.epilogue(f, e, in); err != nil {
+				return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
+			}
+			continue
+		}
+		if bodies := b.bodies[in]; bodies != nil {
+			var zs []int
+			for _, r := range in.Results {
+				zs = append(zs, b.define(r, exec.Slot{Place: exec.Arena}))
+			}
+			if err := b.single(b.p, in.Nest, bodies, b.numbers(f, in.Args), zs, nestName(in.Nest), in.Loc); err != nil {
 				return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
 			}
 			continue

@@ -3,6 +3,7 @@
 //
 // What it makes is a program as data, which package runtime/exec runs: kernels, which equal nests share, and launches of them.
 //
+//	rounds.go    sequences of scans in the order of rounds
 //	fuse.go      elementwise nests into their consumers
 //	update.go    what writes cells in place, at the end of a call (proof.go: that their next values are finite)
 //	lower.go     functions → launches over numbered slots (scan.go: scans); equal nests → one kernel (kernel.go)

@@ -3,6 +3,7 @@ package native
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -110,6 +111,7 @@ func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level) (*l
 	t.outs = &access{}
 	if t.scatter {
 		c.low.fill(t.outs, n.Write, n.Shape, false)
+		c.guardsOfWrite()
 	} else {
 		shape := n.ResultShape()
 		c.low.fill(t.outs, ir.Loops(0, n.Out), shape, false)
@@ -124,6 +126,27 @@ func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level) (*l
 	c.order()
 	c.tiling(level)
 	return t, nil
+}
+
+// guardsOfWrite drops the guards of a scatter that say no more than that its points write inside the result: points that do not are left out.
+// Without guards, neighbouring points are added together.
+func (c *nestCompiler) guardsOfWrite() {
+	n := c.ir
+	for _, nd := range c.known {
+		if nd.access != nil && nd.access.fails() {
+			return // the guards tell where that is an error
+		}
+	}
+	var left []guard
+	for i, g := range n.Guards {
+		d := slices.IndexFunc(n.Write, func(w ir.Affine) bool { return w.Equal(g.E) })
+		if d < 0 || !g.Limit.Equal(n.Shape[d]) {
+			left = append(left, c.guards[i])
+			continue
+		}
+		c.outs.check[d], c.outs.flat = otherwise, false
+	}
+	c.guards = left
 }
 
 func (l *forms) rowMajor(f *form, index int, stride poly) {

@@ -13,25 +13,27 @@ import (
 
 // bound is a function for given sizes: the launch table. It does not change while calls use it.
 type bound struct {
-	fn     *Func
-	shapes [][]int // of the slots
-	offset []int   // of the slots that lie in the arena
-	runs   []run
-	runOf  []int // the first run of each step, and the number of runs
-	doubt  int   // the first run that only a check needs
-	gate   int   // the first run behind the gate
-	arena  int   // bytes
-	kept   *kept
-	counts [][]float64 // of the checks' proofs
-	writes []int       // the cells that a call may change
+	fn      *Func
+	shapes  [][]int // of the slots
+	aliases [][]int // of the slots that hold elements: the other slots that they are
+	offset  []int   // of the slots that lie in the arena
+	runs    []run
+	runOf   []int // the first run of each step, and the number of runs
+	doubt   int   // the first run that only a check needs
+	gate    int   // the first run behind the gate
+	arena   int   // bytes
+	kept    *kept
+	counts  [][]float64 // of the checks' proofs
+	writes  []int       // the cells that a call may change
 }
 
 // run is a step for given sizes. Of a launch it is a kernel, where its operands lie, and chunks of its points; of a scan, its number of
 // rounds and where its body ends.
 type run struct {
-	step *Step
-	trip int // of a scan
-	end  int // of a scan: the run after its body
+	step    *Step
+	trip    int      // of a scan
+	end     int      // of a scan: the run after its body
+	inPlace *inPlace // of a scan
 
 	kernel  int
 	entry   code.Func
@@ -67,8 +69,11 @@ const (
 
 // bind makes the launch table of a function for given symbols. If keep is set, what depends on cells alone is kept between calls.
 func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) {
-	b := &bound{fn: f, offset: make([]int, len(f.Slots))}
-	for _, s := range f.Slots {
+	b := &bound{fn: f, offset: make([]int, len(f.Slots)), aliases: make([][]int, len(f.Slots))}
+	for k, s := range f.Slots {
+		if root := f.Root(k); root != k {
+			b.aliases[root] = append(b.aliases[root], k)
+		}
 		shape, err := evalShape(s.Type.Shape, bind)
 		if err != nil {
 			return nil, err
@@ -102,6 +107,7 @@ func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) 
 						return nil, fmt.Errorf("%d rounds go through a sequence of %d", r.trip, b.shapes[w][st.Scan.Axis])
 					}
 				}
+				r.inPlace = b.scanInPlace(st.Scan, k+1)
 				open = append(open, len(b.runs))
 			}
 			b.runs = append(b.runs, r)
@@ -238,6 +244,9 @@ func (b *bound) placeSlots(partials []*live) {
 			for _, s := range st.Scan.own() {
 				at(s, k)
 				at(s, st.Scan.End-1)
+			}
+			for _, s := range st.Scan.Next { // changes places with a carried value, see Note [Elements of sequences]
+				at(s, k)
 			}
 			open = append(open, &loopSpan{k, st.Scan.End - 1})
 			for _, s := range st.Scan.fromBody() {
