@@ -98,7 +98,11 @@ func (e *emitter) value(nd *node, in *instance) value.Value {
 				x[k] = e.scopeFor(e.levelOf(a)).splat(x[k], e.lanes)
 			}
 		}
-		z = s.apply(nd.op, nd.dtype, x)
+		if nd.plusOne {
+			z = s.onePlusErf(x[0])
+		} else {
+			z = s.apply(nd.op, nd.dtype, x)
+		}
 	}
 	s.cache[key] = z
 	return z

@@ -32,11 +32,11 @@ func (l *lowering) addKernel(key string, data exec.Kernel, write func(m *module,
 // data returns what is needed to size a launch of t.
 func (t *loopNest) data() exec.Kernel {
 	k := exec.Kernel{
-		Results: slices.Repeat([]tensor.DType{t.result}, len(t.roots)), Operands: len(t.types), Cost: t.nodes, Clear: t.scatter, Merge: -1,
+		Results: slices.Repeat([]tensor.DType{t.result}, len(t.roots)), Operands: len(t.types), Cost: t.cost, Clear: t.scatter, Merge: -1,
 		Across: len(t.rows) > 0 && t.across, Identity: identityBytes(t),
 	}
-	if t.v >= 0 {
-		k.Cost = max(1, k.Cost/4) // in vectors, of which a part is empty
+	if t.v < 0 {
+		k.Cost *= 16 // a vector's ops for each element
 	}
 	if cost.SumsProducts(t.ir) {
 		k.Products = 2

@@ -252,7 +252,7 @@ func (l *lowering) kernelOf(n *ir.Nest, bodies []*ir.Expr, types []ir.Type) (*ke
 			return nil, err
 		}
 	}
-	t, err := analyse(n, bodies, types, l.level)
+	t, err := analyse(n, bodies, types, l.level, l.math)
 	if err != nil {
 		return nil, err
 	}

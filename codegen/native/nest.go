@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nnc-lang/nnc/codegen"
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
 )
@@ -36,11 +37,12 @@ type loopNest struct {
 
 	guards []guard
 	roots  []*node // one for each result; several are of a map only, and of one element type
-	nodes  int
+	cost   int     // of the bodies at a point, see cost
 	outs   *access // where a point's element lies; scatter: where it is added
 	number *form   // of a point among those reduced, for ArgMax and ArgMin
 	sizes  *sizes
 	types  []tensor.DType // of the operands
+	fast   bool           // functions may be less exact where that is lost in what follows
 }
 
 type guard struct{ e, limit *form }
@@ -62,6 +64,8 @@ type node struct {
 	form   *form
 	value  float64
 	id     int
+
+	plusOne bool // 1 + op(args), computed together
 }
 
 // nestCompiler turns an IR nest into a loopNest.
@@ -73,13 +77,13 @@ type nestCompiler struct {
 }
 
 // analyse prepares the loops of n with these bodies over operands of these types.
-func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level) (*loopNest, error) {
+func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level, math codegen.Math) (*loopNest, error) {
 	if n.Body.DType == tensor.Bool && n.Combine != ir.Map && n.Combine != ir.Max && n.Combine != ir.Min {
 		return nil, fmt.Errorf("%s of bool is not defined", n.Combine)
 	}
 	t := &loopNest{
 		ir: n, combine: n.Combine, scatter: n.Write != nil, dtype: n.Body.DType, result: n.ResultDType(),
-		v: -1, lanes: level.Lanes, sizes: newSizes(),
+		v: -1, lanes: level.Lanes, sizes: newSizes(), fast: math == codegen.Fast,
 	}
 	c := &nestCompiler{loopNest: t, known: map[string]*node{}, memo: map[*ir.Expr]*node{}}
 	c.low = &forms{nest: n, sizes: t.sizes}
@@ -104,7 +108,7 @@ func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level) (*l
 	for _, b := range bodies {
 		t.roots = append(t.roots, c.expr(b))
 	}
-	t.nodes = len(c.known)
+	t.cost = c.costs()
 	for _, g := range n.Guards {
 		t.guards = append(t.guards, guard{c.low.form(g.E), c.low.form(g.Limit)})
 	}
@@ -179,8 +183,12 @@ func (c *nestCompiler) expr(e *ir.Expr) *node {
 			return nd
 		}
 		var b strings.Builder
-		fmt.Fprintf(&b, "%d", e.Op)
-		for _, a := range e.Args {
+		args := e.Args
+		if x := c.onePlusErf(e); x != nil {
+			nd.op, nd.plusOne, args = ir.OpErf, true, []*ir.Expr{x}
+		}
+		fmt.Fprintf(&b, "%d %v", nd.op, nd.plusOne)
+		for _, a := range args {
 			arg := c.expr(a)
 			nd.args = append(nd.args, arg)
 			fmt.Fprintf(&b, " #%d", arg.id)
@@ -195,6 +203,46 @@ func (c *nestCompiler) expr(e *ir.Expr) *node {
 	}
 	c.memo[e] = nd
 	return nd
+}
+
+// onePlusErf returns x if e is 1 + erf(x), which is computed as one function where it may be: added to 1, the last places of erf are lost.
+func (c *nestCompiler) onePlusErf(e *ir.Expr) *ir.Expr {
+	if !c.fast || e.Op != ir.OpAdd {
+		return nil
+	}
+	for k, a := range e.Args {
+		if one, ok := e.Args[1-k].IsConst(); ok && one == 1 && a.Leaf == ir.NotLeaf && a.Op == ir.OpErf {
+			return a.Args[0]
+		}
+	}
+	return nil
+}
+
+// costs returns what the bodies cost at a point: one for each op that is one instruction for a whole vector, as many multiplications and additions for others as take that
+// long. Products of two reads cost one; what reading costs is seen where sizes are known.
+func (c *nestCompiler) costs() int {
+	cost := 0
+	for _, nd := range c.known {
+		if nd.leaf != ir.NotLeaf {
+			continue
+		}
+		switch nd.op {
+		case ir.OpErf:
+			cost += 100
+			if nd.plusOne {
+				cost -= 70
+			}
+		case ir.OpTanh, ir.OpExpm1, ir.OpLog, ir.OpLog1p, ir.OpSin, ir.OpCos, ir.OpPow, ir.OpMod, ir.OpUniform:
+			cost += 60
+		case ir.OpExp:
+			cost += 20
+		case ir.OpDiv, ir.OpSqrt:
+			cost += 15
+		default:
+			cost++
+		}
+	}
+	return max(1, cost)
 }
 
 // visit calls f for every index expression that the loops' numbering concerns; an access is visited whole.

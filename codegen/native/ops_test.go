@@ -214,3 +214,33 @@ func meaning(op ir.Op, d tensor.DType, x []float64) float64 {
 	}
 	return op.Row().Eval(x)
 }
+
+// TestOnePlusErf compares 1 + erf(x), which is one function in fast math, with its meaning, and that it is exactly 0, 2 or no number where that
+// is what rounding gives.
+func TestOnePlusErf(t *testing.T) {
+	needLLVM(t)
+	x := tensor.New(tensor.F32, len(interestingF32()))
+	copy(x.F32, interestingF32())
+	body := ir.Apply(ir.OpAdd, ir.F32(1), ir.Apply(ir.OpErf, ir.ReadOf(tensor.F32, 0, ir.Loop(0))))
+	nest := &ir.Nest{Combine: ir.Map, Out: 1, Index: []ir.Index{{Name: "i", Extent: ir.Int(x.Len())}}, Body: body}
+	for math1, tol := range map[codegen.Math]float64{codegen.Fast: 1.5e-7, codegen.Strict: 1.2e-7} {
+		m := ir.NewModule()
+		addNest(m, "f", nest, []*tensor.Tensor{x})
+		p, err := Backend{}.Compile(m, codegen.Options{Threads: 1, Math: math1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := mustCall(t, p, "f", x)[0]
+		for k, v := range x.F32 {
+			want, got := 1+math.Erf(float64(v)), float64(out.F32[k])
+			switch {
+			case v != v || v <= -4 || v >= 4:
+				if float32(got) != float32(1+float32(math.Erf(float64(v)))) && v == v || (got != got) != (v != v) {
+					t.Errorf("%v: of %v it is %v, want %v", math1, v, got, want)
+				}
+			case !(math.Abs(got-want) <= tol):
+				t.Errorf("%v: of %v it is %v, want %v", math1, v, got, want)
+			}
+		}
+	}
+}

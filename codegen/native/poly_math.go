@@ -101,6 +101,14 @@ var (
 		return math.Erf(math.Sqrt(u)) / math.Sqrt(u)
 	}, 0, 1, 10)
 	erfFar = chebyshev(func(x float64) float64 { return -math.Log(math.Erfc(x)) }, 1, 4, 12)
+
+	// 1 − erf(x) = exp(−x·q(x)) for x in [0, 4], to 5e-8.
+	erfcTail = chebyshev(func(x float64) float64 {
+		if x < 1e-6 {
+			return 2 / math.Sqrt(math.Pi)
+		}
+		return -math.Log(math.Erfc(x)) / x
+	}, 0, 4, 10)
 )
 
 // isNumber reports whether v is a constant that is a number.
@@ -126,19 +134,35 @@ func (s *scope) clamp(x value.Value, lo, hi float64) value.Value {
 func (s *scope) exp(x value.Value) value.Value {
 	t := x.Type()
 	it := vector(lanesOf(x), i32)
-	x = s.clamp(x, -104.5, 89)
+	// What rounds to 0, as a masked place's −∞ does, is not computed through the subnormal numbers, which are slow.
+	vanishes := s.fcmp(enum.FPredOLT, x, num(t, -104))
+	x = s.minF32(s.choose(vanishes, num(t, 0), x), num(t, 89))
+	p, k := s.expParts(x)
+	half := s.blk.NewAShr(k, integer(it, 1))
+	return s.choose(vanishes, num(t, 0), s.fmul(s.fmul(p, s.powerOf2(half)), s.powerOf2(s.sub(k, half))))
+}
+
+// expNormal computes e to the power x in f32 for |x| up to 87, where neither it nor the power of two is beyond the normal numbers.
+func (s *scope) expNormal(x value.Value) value.Value {
+	p, k := s.expParts(x)
+	return s.fmul(p, s.powerOf2(k))
+}
+
+// powerOf2 computes 2 to the power k, an i32 for which that is a normal f32.
+func (s *scope) powerOf2(k value.Value) value.Value {
+	it := k.Type()
+	return s.bitcast(s.blk.NewShl(s.blk.NewAdd(k, integer(it, 127)), integer(it, 23)), f32)
+}
+
+// expParts returns p and k of which exp(x) = p·2^k, p being about 1.
+func (s *scope) expParts(x value.Value) (p, k value.Value) {
+	t := x.Type()
 	n := s.call1("rint", s.fmul(x, num(t, math.Log2E)))
 	hi := float64(float32(0.693359375)) // ln 2 in two parts, the first of 9 bits
 	r := s.fma(n, num(t, -hi), x)
 	r = s.fma(n, num(t, hi-math.Ln2), r)
-	p := s.fma(s.fmul(r, r), s.poly(r, expTail), r)
-	p = s.fadd(p, num(t, 1))
-	k := s.blk.NewFPToSI(s.choose(s.fcmp(enum.FPredUNO, n, n), num(t, 0), n), it)
-	half := s.blk.NewAShr(k, integer(it, 1))
-	power := func(e value.Value) value.Value {
-		return s.bitcast(s.blk.NewShl(s.blk.NewAdd(e, integer(it, 127)), integer(it, 23)), f32)
-	}
-	return s.fmul(s.fmul(p, power(half)), power(s.sub(k, half)))
+	p = s.fma(s.fmul(r, r), s.poly(r, expTail), r)
+	return s.fadd(p, num(t, 1)), s.blk.NewFPToSI(s.choose(s.fcmp(enum.FPredUNO, n, n), num(t, 0), n), vector(lanesOf(x), i32))
 }
 
 // expF64 computes exp(x) for |x| up to 700 to about 1e-11.
@@ -209,6 +233,18 @@ func (s *scope) erfF64(x value.Value) value.Value {
 	far = s.choose(s.fcmp(enum.FPredOGE, a, num(t, 4)), num(t, 1), far)
 	far = s.choose(s.fcmp(enum.FPredOLT, x, num(t, 0)), s.blk.NewFNeg(far), far)
 	return s.choose(s.fcmp(enum.FPredULT, a, num(t, 1)), near, far)
+}
+
+// onePlusErf computes 1 + erf(x) in f32, to 1.5e-7: what 1 − erf(|x|) is, and 2 less that for positive x. Where erf(x) rounds to −1 the
+// result is 0.
+func (s *scope) onePlusErf(x value.Value) value.Value {
+	t := x.Type()
+	a := s.call1("fabs", x)
+	far := s.fcmp(enum.FPredOGE, a, num(t, 4))
+	c := s.minF32(a, num(t, 4))
+	z := s.expNormal(s.blk.NewFNeg(s.fmul(c, s.poly(c, erfcTail))))
+	z = s.choose(far, num(t, 0), z)
+	return s.choose(s.fcmp(enum.FPredOGT, x, num(t, 0)), s.fsub(num(t, 2), z), z)
 }
 
 // sineF64 computes the sine of x advanced by quarter turns. Beyond some 1e9 the result is as inexact as 2/π is in f64.

@@ -41,22 +41,23 @@ type run struct {
 	merge   bool // the only operand is the partial results, which otherwise are the result
 	sizes   []int
 
-	points   int // flattened
-	perChunk int
-	splits   int // extent of the loops that partial results are split over
-	perRound int
-	rounds   int
-	stride   int // bytes of one round's results
-	chunks   int
-	scratch  int
-	long     bool // a chunk takes so long that a garbage collection should not have to wait
-	alone    bool // too little work for more than one thread
-	fill     bool // there is nothing to compute: the result has the kernel's Identity everywhere
-	kept     bool // what it computes is kept until a cell changes
+	points    int // flattened
+	perChunk  int
+	splits    int // extent of the loops that partial results are split over
+	perRound  int
+	rounds    int
+	stride    int // bytes of one round's results
+	chunks    int
+	scratch   int
+	long      bool // a chunk takes so long that a garbage collection should not have to wait
+	longRound bool // so do all points of a round
+	alone     bool // too little work for more than one thread
+	fill      bool // there is nothing to compute: the result has the kernel's Identity everywhere
+	kept      bool // what it computes is kept until a cell changes
 }
 
-// The cost of work, in nodes of a body times points: what a chunk should have at least, what is worth telling other threads, and what takes
-// some 50 µs.
+// The cost of work, in multiplications and additions of a lane of a vector, or bytes read and written, which take about as long: what a chunk should have at least, what is worth
+// telling other threads, and what a garbage collection should not wait for.
 const (
 	chunkWork = 1 << 16
 	teamWork  = 1 << 17
@@ -119,7 +120,7 @@ func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) 
 			local = map[string]int{Count: product(b.shapes[l.Sized])}
 		}
 		elems := product(b.shapes[l.Results[0]])
-		r, err := p.size(l.Kernel, local, elems, true)
+		r, err := p.size(l.Kernel, local, elems, b.bytes(slices.Concat(l.Results, l.Args)), true)
 		if err != nil {
 			return nil, err
 		}
@@ -127,7 +128,7 @@ func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) 
 		if r.rounds > 1 {
 			size := ElemSize(p.Kernels[l.Kernel].Results[0])
 			partials = append(partials, &live{id: len(b.runs), bytes: r.rounds * elems * size, first: k, last: k})
-			m, err := p.size(p.Kernels[l.Kernel].Merge, map[string]int{Count: elems, Rounds: r.rounds}, elems, false)
+			m, err := p.size(p.Kernels[l.Kernel].Merge, map[string]int{Count: elems, Rounds: r.rounds}, elems, (1+r.rounds)*elems*size, false)
 			if err != nil {
 				return nil, err
 			}
@@ -184,6 +185,15 @@ func (f *Func) writes() []int {
 		}
 	}
 	return cells
+}
+
+// bytes returns the size of some slots together.
+func (b *bound) bytes(slots []int) int {
+	n := 0
+	for _, s := range slots {
+		n += product(b.shapes[s]) * ElemSize(b.fn.Slots[s].Type.DType)
+	}
+	return n
 }
 
 // checkSizes checks what Check cannot.
@@ -280,9 +290,9 @@ func (b *bound) placeSlots(partials []*live) {
 // loopSpan is the steps of a scan, from the first to the last.
 type loopSpan struct{ first, last int }
 
-// size computes the chunks of a kernel's use, which depend on nothing but sizes. Its result has so many elements. It is not divided into rounds
-// unless divide says so.
-func (p *Program) size(kernel int, bind map[string]int, elems int, divide bool) (*run, error) {
+// size computes the chunks of a kernel's use, which depend on nothing but sizes. Its result has so many elements, and it reads and writes so many bytes. It is not divided into
+// rounds unless divide says so.
+func (p *Program) size(kernel int, bind map[string]int, elems, bytes int, divide bool) (*run, error) {
 	k := &p.Kernels[kernel]
 	r := &run{kernel: kernel, partial: -1}
 	var err error
@@ -315,6 +325,9 @@ func (p *Program) size(kernel int, bind map[string]int, elems int, divide bool) 
 	if !ok {
 		return nil, runtime.ErrTooLarge
 	}
+	if most, ok := times(all, 4*(k.Operands+len(k.Results))); ok { // a point may read little of an operand
+		work = max(work, min(bytes, most))
+	}
 	chunks := min(r.points, maxChunks, max(1, work/chunkWork))
 	if k.Clear {
 		chunks = 1
@@ -345,10 +358,7 @@ func (p *Program) size(kernel int, bind map[string]int, elems int, divide bool) 
 	}
 	r.chunks = chunks * r.rounds
 	r.alone = work < teamWork || r.chunks == 1
-	r.long = work/r.chunks > longWork
-	if r.alone {
-		r.long = work > longWork
-	}
+	r.long, r.longRound = work/r.chunks > longWork, work/r.rounds > longWork
 	return r, nil
 }
 

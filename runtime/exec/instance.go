@@ -658,9 +658,9 @@ func (f *frame) run(r *run) error {
 		f.words = append(f.words, uint64(n))
 	}
 	f.now = r
-	if r.alone {
-		for n := range r.chunks {
-			f.chunk(f.team.caller, n)
+	if r.alone || len(f.team.workers) == 0 {
+		for round := range r.rounds { // neighbouring chunks are one
+			f.part(f.team.caller, round, 0, r.points, r.longRound)
 		}
 	} else {
 		f.team.do(r.chunks, f)
@@ -677,33 +677,39 @@ var noWords [WordResult]uint64
 // chunk runs one chunk of the launch in progress.
 func (f *frame) chunk(w *worker, chunk int) {
 	r := f.now
-	w.words = append(w.words[:0], f.words...)
 	perRound := r.chunks / r.rounds
-	round, first := chunk/perRound, chunk%perRound*r.perChunk
-	w.words[WordP0], w.words[WordP1] = uint64(first), uint64(min(r.points, first+r.perChunk))
+	first := chunk % perRound * r.perChunk
+	f.part(w, chunk/perRound, first, min(r.points, first+r.perChunk), r.long)
+}
+
+// part runs a range of points of one round of the launch in progress.
+func (f *frame) part(w *worker, round, first, end int, long bool) {
+	r := f.now
+	w.words = append(w.words[:0], f.words...)
+	w.words[WordP0], w.words[WordP1] = uint64(first), uint64(end)
 	w.words[WordR0], w.words[WordR1] = uint64(round*r.perRound), uint64(min(r.splits, (round+1)*r.perRound))
 	w.words[WordResult] += uint64(round * r.stride)
 	w.words[WordFault] = uint64(w.faultAddress())
 	w.words[WordScratch] = uint64(address(w.scratch))
 	w.fault[0] = 0
-	w.enter(r.entry, r.long)
+	w.enter(r.entry, long)
 	if w.fault[0] != 0 {
-		f.bad.note(chunk, w.fault[1], w.fault[2])
+		f.bad.note(round*r.points+first, w.fault[1], w.fault[2])
 	}
 }
 
-// badIndex keeps the data index outside its tensor that the earliest chunk found.
+// badIndex keeps the data index outside its tensor that the earliest part found.
 type badIndex struct {
 	sync.Mutex
 	found        bool
-	chunk        int
+	at           int // the first point of the part
 	index, limit int64
 }
 
-func (b *badIndex) note(chunk int, index, limit int64) {
+func (b *badIndex) note(at int, index, limit int64) {
 	b.Lock()
 	defer b.Unlock()
-	if !b.found || chunk < b.chunk {
-		b.found, b.chunk, b.index, b.limit = true, chunk, index, limit
+	if !b.found || at < b.at {
+		b.found, b.at, b.index, b.limit = true, at, index, limit
 	}
 }

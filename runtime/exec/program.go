@@ -61,7 +61,7 @@ type Kernel struct {
 	Work    Poly   // the number of times that the body is computed; 0: the result has Identity everywhere
 	Scratch Poly   // bytes of memory that a thread needs to itself, beside results and operands
 
-	Cost     int    // of the body, in scalar operations, or vectors of them
+	Cost     int    // of the body at a point, in multiplications and additions of a lane of a vector
 	Products int    // multiplications and additions each time that the body is computed, if it is a product that is summed
 	Clear    bool   // results are zeroed first, and one thread computes all
 	Merge    int    // the kernel that combines the partial results of rounds; −1: there is one round
