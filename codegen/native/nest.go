@@ -395,6 +395,8 @@ func (c *nestCompiler) score(loop int) int {
 			s += 2
 		case stride == nil:
 			s++
+		default: // elements far from each other
+			s--
 		}
 	})
 	return s

@@ -341,7 +341,7 @@ func (p *Program) size(kernel int, bind map[string]int, elems, bytes int, divide
 		if chunks < 16 {
 			rounds = min(maxRounds/chunks, r.splits, work/chunkWork/chunks)
 		}
-		if k.Across && all/elems >= 1024 && elems*size <= maxPartials/8 {
+		if k.Across && all/elems > 512 && elems*size <= maxPartials/8 {
 			// In rounds, so that what the chunks share stays in a cache near by.
 			rounds = max(rounds, min(maxRounds, r.splits, all/elems/256, maxPartials/(elems*size)))
 		}
