@@ -320,6 +320,10 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 			}
 			return
 		}
+		if e.square && len(ins) == e.lanes && ins[0].tail == nil {
+			e.transposed(ins)
+			return
+		}
 		if e.combine == ir.Map {
 			for _, in := range ins {
 				var z []value.Value // all are computed before one is stored, which may be where an operand lies

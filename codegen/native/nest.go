@@ -33,6 +33,7 @@ type loopNest struct {
 	lanes   int       // of a vector
 	unroll  int       // vectors in a round of the vector loop
 	rows    []rowLoop // the loops of the result of which several rows are computed together, at most two: see tiling
+	square  bool      // the rows are those of a square, see Note [Copies across]
 	split   []int     // the loops, flattened, that partial results may be split over: the first reduced ones, or v
 
 	guards []guard
@@ -129,6 +130,7 @@ func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level, mat
 	c.merge()
 	c.order()
 	c.tiling(level)
+	c.transposes()
 	return t, nil
 }
 

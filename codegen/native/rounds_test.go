@@ -129,3 +129,28 @@ func @f(%x: f32[B, 5, 37], %t: i32[B, 5]) -> (f32[7, 37]) {
 		t.Error(d)
 	}
 }
+
+// TestCopiesAcross copies matrices in another order of dimensions: in squares that divide them and that do not, in panels, of batches, beside an offset, and of integers.
+func TestCopiesAcross(t *testing.T) {
+	for _, c := range []struct{ nest, of, to string }{
+		{"map [i<64, j<48] %x[j, i]", "f32[48, 64]", "f32[64, 48]"},
+		{"map [i<37, j<16] %x[j, i]", "f32[16, 37]", "f32[37, 16]"},
+		{"map [i<37, j<21] %x[j, i]", "f32[21, 37]", "f32[37, 21]"},
+		{"map [p<2, i<40, j<64] %x[64*p+j, i]", "f32[128, 40]", "f32[2, 40, 64]"},
+		{"map [b<B, h<3, d<32, t<16] %x[b, t, h, d]", "f32[B, 16, 3, 32]", "f32[B, 3, 32, 16]"},
+		{"map [i<33, j<32] %x[j+1, i+2]", "f32[33, 35]", "f32[33, 32]"},
+		{"map [i<50, j<16] %x[j, i]", "i32[16, 50]", "i32[50, 16]"},
+		{"map [i<B, j<16] %x[j, i]", "f32[16, B]", "f32[B, 16]"},
+	} {
+		m := parse(t, "func @f(%x: "+c.of+") -> ("+c.to+") {\n  %0: "+c.to+" = "+c.nest+"\n  return %0\n}\n")
+		p, q := compileBoth(t, m)
+		var shape []int
+		for _, d := range m.Funcs[0].Params[0].Type.Shape {
+			shape = append(shape, d.EvalDim(func(string) int { return 3 }))
+		}
+		x := random(1, m.Funcs[0].Params[0].Type.DType, -100, 100, shape...)
+		if d := differ(mustCall(t, p, "f", x)[0], mustCall(t, q, "f", x)[0], 0); d != "" {
+			t.Errorf("%s: %s", c.nest, d)
+		}
+	}
+}
