@@ -359,6 +359,27 @@ train on Roads {
 	}
 }
 
+// What is measured over several batches sees other draws in each: with one example in a batch, draws that repeat have no variance.
+func TestMeasurementDrawsAnewForEachBatch(t *testing.T) {
+	const text = `data Draws { source: synthetic(train: 1, validation: 200), map: { x: uniform[] }, batch: 1 }
+model Line(x: f32) -> f32 {
+    param w: f32 = 1
+    w * x
+}
+train on Draws {
+    let drawn = uniform[]
+    loss: mse(Line(x), x)
+    optimizer: sgd(0.1)
+    metrics: { val_drawn: drawn, val_square: drawn^2 }
+    epochs: 1
+}
+`
+	epoch := openProgram(t, text, nil).train(t)[0]
+	if variance := epoch["val_square"] - epoch["val_drawn"]*epoch["val_drawn"]; math.Abs(variance-1.0/12) > 0.02 {
+		t.Errorf("the variance of uniform draws is %v, not about 1/12", variance)
+	}
+}
+
 func TestDataDeclarationErrors(t *testing.T) {
 	files := map[string]string{"t.csv": "x,y\n1,a\nb,c\n", "t.txt": "abc"}
 	for _, c := range []struct{ data, want string }{

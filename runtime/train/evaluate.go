@@ -43,7 +43,6 @@ func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *pla
 	if opt.Batch == 0 {
 		opt.Batch = t.FullBatch()
 	}
-	opt.at.seed = opt.Seed
 	// The first classes come first in most sources: part of a pass in their order would tell little.
 	loader, err := data.NewLoader(ctx, split, data.Options{
 		Batch: opt.Batch, Repeat: opt.Steps > 0, Shuffle: opt.Steps > 0, Seed: uint64(opt.Seed), OnlyGood: true, Buffers: opt.Buffers,
@@ -79,6 +78,8 @@ func Evaluate(ctx context.Context, prog runtime.Program, p *plan.Program, t *pla
 		}
 		examples := b.Len()
 		if examples > 0 {
+			// Draws follow from the seed and from an example's place in its batch, so each batch needs a seed of its own.
+			opt.at.seed = opt.Seed + int32(uint32(done)*0x9E3779B9)
 			results, err := fn.call(b.Tensors, opt.at)
 			if err != nil {
 				return nil, 0, fmt.Errorf("batch %d: %w", done+1, err)
