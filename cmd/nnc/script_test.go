@@ -21,6 +21,7 @@ import (
 
 	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/runtime/command"
+	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/main/model"
 )
 
@@ -87,7 +88,7 @@ func TestScripts(t *testing.T) {
 			return err == nil || os.Getenv("CI") != "", nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"photos": photos, "await": await, "truncate": truncate, "bytes": writeBytes, "jail": jail, "flip": flip, "cut": cut,
+			"photos": photos, "await": await, "truncate": truncate, "bytes": writeBytes, "jail": jail, "flip": flip, "cut": cut, "wave": wave,
 		},
 	})
 }
@@ -111,6 +112,21 @@ func photos(ts *testscript.TestScript, _ bool, args []string) {
 			ts.Check(f.Close())
 		}
 	}
+}
+
+// wave FILE RATE SAMPLE… writes a recording.
+func wave(ts *testscript.TestScript, _ bool, args []string) {
+	rate, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	var samples []float32
+	for _, text := range args[2:] {
+		x, err := strconv.ParseFloat(text, 32)
+		ts.Check(err)
+		samples = append(samples, float32(x))
+	}
+	file, _ := data.EncodeWAV(samples, rate)
+	ts.Check(os.MkdirAll(filepath.Dir(ts.MkAbs(args[0])), 0o777))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), file, 0o666))
 }
 
 // await FILE waits until a file is there.

@@ -34,12 +34,16 @@ type example struct {
 	name   string
 	load   func() ([]*tensor.Tensor, error) // errors name the example
 	fields []*tensor.Tensor
+	rate   int // of a recording, in samples a second
 }
 
 // open finds the inputs that the arguments name.
 func (c *Predict) open(std *Streams, m *plan.Model) (*inputs, error) {
 	if spec, ok := pictureSpec(m); ok {
 		return openPictures(std, c.Inputs, spec)
+	}
+	if spec, ok := soundSpec(m); ok && !slices.ContainsFunc(c.Inputs, isJSON) {
+		return openRecordings(c.Inputs, m, spec)
 	}
 	for _, in := range c.Inputs {
 		if in == stdinName {
@@ -48,7 +52,7 @@ func (c *Predict) open(std *Streams, m *plan.Model) (*inputs, error) {
 		if err := CheckFile(in); err != nil {
 			return nil, err
 		}
-		if ext := filepath.Ext(in); ext != ".json" && ext != ".jsonl" {
+		if !isJSON(in) {
 			return nil, fmt.Errorf("%s: the model %s does not take one picture: give it files that end in .json, with an example such as %s on each line", in, m.Name, sample(m))
 		}
 	}
@@ -59,6 +63,11 @@ func (c *Predict) open(std *Streams, m *plan.Model) (*inputs, error) {
 			}
 		}
 	}}, nil
+}
+
+// isJSON reports whether an argument names examples as JSON.
+func isJSON(name string) bool {
+	return name == stdinName || slices.Contains([]string{".json", ".jsonl"}, filepath.Ext(name))
 }
 
 // pictureSpec says how pictures become the input of a model that takes one picture.
@@ -90,7 +99,7 @@ func openPictures(std *Streams, names []string, spec data.ImageSpec) (*inputs, e
 	}
 	for _, name := range names {
 		if name != stdinName {
-			files, err := pictures(name)
+			files, err := pictures.find(name)
 			if err != nil {
 				return nil, err
 			}
@@ -134,8 +143,19 @@ func openPictures(std *Streams, names []string, spec data.ImageSpec) (*inputs, e
 // maxStdin bounds a picture on standard input, in bytes.
 const maxStdin = 512 << 20
 
-// pictures lists the files that an argument names: a file, the pictures in a folder and below, or what matches a pattern.
-func pictures(name string) ([]string, error) {
+// kind is a kind of files.
+type kind struct {
+	plural string
+	names  []string // how their names end
+}
+
+var (
+	pictures   = kind{"pictures", []string{".jpg", ".jpeg", ".png", ".gif", ".bmp"}}
+	recordings = kind{"recordings", []string{".wav"}}
+)
+
+// find lists the files that an argument names: a file, those of the kind in a folder and below, or what matches a pattern.
+func (k kind) find(name string) ([]string, error) {
 	info, err := os.Stat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(name, "*?["):
@@ -154,20 +174,18 @@ func pictures(name string) ([]string, error) {
 	case !info.IsDir():
 		return []string{name}, nil
 	}
-	found, err := picturesBelow(name)
+	found, err := k.below(name)
 	if err != nil {
 		return nil, err
 	}
 	if len(found) == 0 {
-		return nil, fmt.Errorf("the folder %s holds no pictures (files that end in %s)", name, strings.Join(pictureNames, ", "))
+		return nil, fmt.Errorf("the folder %s holds no %s (files that end in %s)", name, k.plural, strings.Join(k.names, ", "))
 	}
 	return found, nil
 }
 
-var pictureNames = []string{".jpg", ".jpeg", ".png", ".gif", ".bmp"}
-
-// picturesBelow finds the pictures in a folder and below, sorted by path. Hidden ones are passed over.
-func picturesBelow(folder string) ([]string, error) {
+// below finds the files of the kind in a folder and below, sorted by path. Hidden ones are passed over.
+func (k kind) below(folder string) ([]string, error) {
 	var found []string
 	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
 		switch {
@@ -176,7 +194,7 @@ func picturesBelow(folder string) ([]string, error) {
 		case strings.HasPrefix(d.Name(), ".") && path != folder && d.IsDir():
 			return filepath.SkipDir
 		case d.IsDir(), strings.HasPrefix(d.Name(), "."):
-		case slices.Contains(pictureNames, strings.ToLower(filepath.Ext(path))):
+		case slices.Contains(k.names, strings.ToLower(filepath.Ext(path))):
 			found = append(found, path)
 		}
 		return nil

@@ -12,17 +12,21 @@ import (
 
 // Predict says what a trained program makes of pictures, or of examples written as JSON.
 type Predict struct {
-	Inputs []string `arg:"" help:"Pictures, folders of pictures, or patterns such as 'photos/*.jpg'; for a model that takes no picture, files with an example as JSON on each line. - is standard input." name:"input"`
+	Inputs []string `arg:"" help:"Pictures, folders of pictures, or patterns such as 'photos/*.jpg'; recordings (.wav) for a model of sound; for other models, files with an example as JSON on each line. - is standard input." name:"input"`
 	Weights
 	Model string `help:"Which model, where the program has several." placeholder:"NAME"`
 	JSON  bool   `name:"json" xor:"form" help:"Print a line of JSON for each example."`
 	CSV   bool   `name:"csv" xor:"form" help:"Print a table of comma-separated values."`
+	WAV   string `name:"wav" help:"Write the numbers of all examples into this file as sound, and print them only with --json or --csv." placeholder:"FILE"`
 }
 
 // Run carries out the command.
 func (c *Predict) Run(std *Streams, p *Program) error {
 	m, err := ChooseModel(p.Plan, c.Model)
 	if err != nil {
+		return err
+	}
+	if err := c.checkWAV(m); err != nil {
 		return err
 	}
 	in, err := c.open(std, m)
@@ -37,6 +41,7 @@ func (c *Predict) Run(std *Streams, p *Program) error {
 		fmt.Fprintf(std.Err, "note: the names of the classes are not known: %s\n", p.Unopened[0])
 	}
 	print := c.printer(std, m, in.width)
+	heard := &sound{rate: rateOf(m)}
 	failed := false
 	for e, err := range in.examples {
 		if err == nil {
@@ -51,7 +56,15 @@ func (c *Predict) Run(std *Streams, p *Program) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
+		if c.WAV != "" {
+			heard.add(out[0], e.rate)
+		}
 		if err := print(e.name, verdictOf(m, out)); err != nil {
+			return err
+		}
+	}
+	if c.WAV != "" {
+		if err := heard.write(std, c.WAV); err != nil {
 			return err
 		}
 	}
@@ -96,6 +109,8 @@ func (c *Predict) printer(std *Streams, m *plan.Model, width int) func(name stri
 			w.Flush()
 			return w.Error()
 		}
+	case c.WAV != "":
+		return func(string, verdict) error { return nil }
 	}
 	return func(name string, v verdict) error {
 		fmt.Fprintf(std.Out, "%s%s  %s\n", name, strings.Repeat(" ", max(0, width-utf8.RuneCountInString(name))), v.text(m.Labels))
