@@ -20,11 +20,12 @@ var wrongExamples = []string{"../examples/mlp321/article.nn"}
 // thorough are the examples that run without each optional pass in turn. The others run with all of them and without any.
 var thorough = []string{"catdog", "mlp321", "digits"}
 
-// options make examples small, and digits exact: turned digits are interpolated, which puts values that a maximum is taken of so close to
+// options make examples small, and pictures exact: turned ones are interpolated, which puts values that a maximum is taken of so close to
 // each other that their rounding decides where its gradient goes. Augmentation has a test of its own.
 var options = map[string]map[string]string{
-	"charrnn": {"units": "16"},
-	"digits":  {"augmented": "false"},
+	"charrnn":  {"units": "16"},
+	"digits":   {"augmented": "false"},
+	"transfer": {"augmented": "false", "size": "16"},
 }
 
 // Every example gives the same results on every backend, whichever optional pass is left out.
