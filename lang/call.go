@@ -494,6 +494,7 @@ func (f *frame) callFn(site *callSite, fn *fnValue) value {
 	if !f.bind(site, name, fn.decl.Params, s, false) {
 		return poison{}
 	}
+	f.judge(fn, site, s)
 	inner := f.with(s)
 	inner.inst, inner.layer, inner.steady, inner.subject = nil, f.path(), steady{}, name
 	if !inner.requirements(fn.decl.Body) {

@@ -30,6 +30,9 @@ type Options struct {
 	// Read returns the text of an imported file; path is relative to the program's folder. It may be nil: then there are no imports.
 	Read func(path string) (*diag.File, error)
 
+	// Report adds functions that measure classifiers in more ways than their trains list.
+	Report bool
+
 	// Schema fills in what only the data can tell, its fields with their labels, and returns an error if it cannot be read. It may
 	// be nil: then data is taken to be unreadable, and what depends on it is an error.
 	Schema func(*plan.Data) error

@@ -67,8 +67,9 @@ type function struct {
 	slots  map[string]*ir.Cell        // the body of an optimiser: its state and the weight, by name
 	slot   func(*frame, *syntax.Cell) // declares a state there
 
-	empty     bool // a training step without examples, see Note [Empty batches]
-	fixedSeed bool // a test: seed, step and epoch are 0
+	judged    *[]judgement // where calls of losses of classes are noted; nil where they are not
+	empty     bool         // a training step without examples, see Note [Empty batches]
+	fixedSeed bool         // a test: seed, step and epoch are 0
 
 	recording *modelValue // the model whose layers are noted, if any
 	scan      *scanBody   // set in the body of a scan

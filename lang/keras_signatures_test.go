@@ -27,7 +27,7 @@ var kerasModules = map[string]string{
 }
 
 // kerasParts take from Keras how something is computed; they are not called as Keras's are.
-var kerasParts = []string{"ema", "ChannelPReLU", "flip", "rotate", "zoom", "shift", "brightness", "ToHeads", "FromHeads", "unit_forget_bias", "area_under_roc", "area_under_pr", "weighted_mean"}
+var kerasParts = []string{"ema", "ChannelPReLU", "flip", "rotate", "zoom", "shift", "brightness", "ToHeads", "FromHeads", "unit_forget_bias", "area", "harmonic", "area_under_pr", "weighted_mean"}
 
 // kerasNames are arguments that the library calls otherwise than Keras, everywhere or in one declaration.
 var kerasNames = map[string]string{
@@ -44,6 +44,7 @@ var kerasNames = map[string]string{
 
 // kerasNone says what Keras takes for None, as the library's default.
 var kerasNone = map[string]string{
+	"top_k": "0", "class_id": "-1", "average": "none",
 	"activation": "linear", "weight_decay": "0", "value_dim": "key_dim", "strides": "size", "thresholds": "0.5",
 }
 
@@ -70,6 +71,8 @@ var kerasAlone = map[string]string{
 	"l2":                                  "what PyTorch has or does otherwise",
 	"left":                                "one number, or a tuple, in Keras: here the sides have arguments of their own",
 	"momentum_decay":                      "what PyTorch has or does otherwise",
+	"precision.average":                   "scikit-learn's; Keras takes all classes together",
+	"recall.average":                      "scikit-learn's; Keras takes all classes together",
 	"right":                               "one number, or a tuple, in Keras: here the sides have arguments of their own",
 	"rotary":                              "Su et al. 2021, which Keras has elsewhere",
 	"softplus.beta":                       "what PyTorch has or does otherwise",
@@ -105,8 +108,6 @@ var kerasOnly = map[string]string{
 	"adamw.amsgrad":                             "not there yet",
 	"apply_class_balancing":                     "not there yet",
 	"attention_axes":                            "not there yet",
-	"auc.from_logits":                           "not there yet",
-	"auc.summation_method":                      "Keras's default",
 	"auc.thresholds":                            "not there yet",
 	"axis":                                      "the last dimension, or the channels",
 	"beta_constraint":                           "no layer has one; an optimizer of one's own can keep weights in bounds",
@@ -118,7 +119,6 @@ var kerasOnly = map[string]string{
 	"binary_focal_crossentropy.alpha":           "not there yet",
 	"binary_focal_crossentropy.from_logits":     "not there yet",
 	"binary_focal_crossentropy.label_smoothing": "not there yet",
-	"class_id":                                  "not there yet",
 	"clipnorm":                                  "`clip` of a minimize",
 	"clipvalue":                                 "`clip` of a minimize",
 	"data_format":                               "channels come last",
@@ -131,7 +131,6 @@ var kerasOnly = map[string]string{
 	"embeddings_constraint":                     "no layer has one; an optimizer of one's own can keep weights in bounds",
 	"embeddings_initializer":                    "a layer of one's own names its initialiser",
 	"embeddings_regularizer":                    "a penalty is written in the loss",
-	"f1.average":                                "there are two classes",
 	"flash_attention":                           "how something is computed is not the program's business",
 	"from_sorted_ids":                           "all probabilities are given",
 	"ftrl.weight_decay":                         "not there yet",
@@ -152,7 +151,6 @@ var kerasOnly = map[string]string{
 	"mask_zero":                                 "words of an example have their own length",
 	"moving_mean_initializer":                   "a layer of one's own names its initialiser",
 	"moving_variance_initializer":               "a layer of one's own names its initialiser",
-	"multi_label":                               "not there yet",
 	"name":                                      "a `let` names a layer, a metric or a rate",
 	"noise_shape":                               "not there yet",
 	"num_labels":                                "not there yet",
@@ -165,10 +163,8 @@ var kerasOnly = map[string]string{
 	"pointwise_initializer":                     "a layer of one's own names its initialiser",
 	"pointwise_regularizer":                     "a penalty is written in the loss",
 	"polynomial_decay.cycle":                    "not there yet",
-	"precision.top_k":                           "not there yet",
 	"quantization_config":                       "not there yet",
 	"r2.class_aggregation":                      "not there yet",
-	"recall.top_k":                              "not there yet",
 	"recurrent_constraint":                      "no layer has one; an optimizer of one's own can keep weights in bounds",
 	"recurrent_dropout":                         "not there yet",
 	"recurrent_initializer":                     "a layer of one's own names its initialiser",
@@ -196,7 +192,7 @@ var kerasDifferent = map[string]string{
 	"LSTM.bias_initializer":      "Keras's unit_forget_bias=True makes this out of zeros",
 	"LSTMCell.bias_initializer":  "Keras's unit_forget_bias=True makes this out of zeros",
 	"cosine_decay.warmup_target": "it counts only with warmup_steps, whose default is 0",
-	"f1.threshold":               "None takes the greatest of several probabilities; here there is one",
+	"f1.threshold":               "a negative number stands for None",
 }
 
 var kerasSource = regexp.MustCompile(`Source:.*Keras, (?:the loss )?([A-Za-z0-9_]+)`)

@@ -30,6 +30,8 @@ type trainer struct {
 	due   int                    // which of them the function being built has
 	empty bool                   // it is a step without examples
 
+	reporting bool // the function being built measures what Note [Reports] says
+
 	updated map[*ir.Cell]bool // parameters
 	batch   int               // examples of a full batch
 	spread  bool              // examples have copies of the parameters of their own
@@ -121,6 +123,7 @@ func (e *elaborator) train(decl *syntax.Train) {
 	t.watch(f, p)
 	t.load(f, p)
 	t.samples(p, name+".samples")
+	t.report(p, name+".report")
 	e.plan.Trains = append(e.plan.Trains, p)
 }
 
@@ -351,6 +354,9 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 	errors := len(t.diags.All)
 	f := t.begin(name, training, p)
 	fn := f.function
+	if t.reporting {
+		fn.judged = &[]judgement{}
+	}
 	var losses []*array
 	note := func(l *array) {
 		if l != nil {
@@ -401,6 +407,9 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 	}
 	if metrics == nil {
 		metrics = t.metrics(f)
+	}
+	if fn.judged != nil {
+		metrics = t.judge(f, metrics)
 	}
 	if training {
 		t.averages(f, p)
@@ -533,27 +542,10 @@ func (t *trainer) metrics(f *frame) []metric {
 		if only && f.training {
 			return
 		}
-		v := f.eval(n)
-		f.enter(n)
-		a, ok := f.asArray(n, v, tensor.F32)
-		if !ok {
-			return
+		if m, ok := t.measured(f, measured, n); ok {
+			m.only = only
+			out = append(out, m)
 		}
-		_, running := f.calls[runningKey(a)]
-		var shape plan.Shape
-		for _, d := range a.shape {
-			if n, constant := d.IsConst(); constant && running {
-				shape = append(shape, n)
-			}
-		}
-		if a.dtype != tensor.F32 || len(shape) != len(a.shape) {
-			f.errorf(n.Span(), diag.NotScalar, "a metric is one number for each example, and this is %s", a.typ()).Fix = "write mean(…) around it"
-			return
-		}
-		if len(shape) == 0 {
-			a = f.mean(a)
-		}
-		out = append(out, metric{measured, a, running, only, shape})
 	}
 	var entry func(n syntax.Expr)
 	entry = func(n syntax.Expr) {
@@ -582,6 +574,31 @@ func (t *trainer) metrics(f *frame) []metric {
 	}
 	entry(g.node)
 	return out
+}
+
+// measured evaluates a metric.
+func (t *trainer) measured(f *frame, name string, n syntax.Expr) (metric, bool) {
+	v := f.eval(n)
+	f.enter(n)
+	a, ok := f.asArray(n, v, tensor.F32)
+	if !ok {
+		return metric{}, false
+	}
+	_, running := f.calls[runningKey(a)]
+	var shape plan.Shape
+	for _, d := range a.shape {
+		if n, constant := d.IsConst(); constant && running {
+			shape = append(shape, n)
+		}
+	}
+	if a.dtype != tensor.F32 || len(shape) != len(a.shape) {
+		f.errorf(n.Span(), diag.NotScalar, "a metric is one number for each example, and this is %s", a.typ()).Fix = "write mean(…) around it"
+		return metric{}, false
+	}
+	if len(shape) == 0 {
+		a = f.mean(a)
+	}
+	return metric{name, a, running, false, shape}, true
 }
 
 // unvalidated is data of the train that has no validation split, so that nothing is validated; nil if all have one.

@@ -55,6 +55,7 @@ func (c *buildCmd) Run(std *command.Streams) error {
 	if c.Runtime {
 		return c.writeRuntime(std)
 	}
+	c.report = true
 	l, err := c.load(std, wantsData)
 	if err != nil {
 		return err

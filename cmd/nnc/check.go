@@ -22,7 +22,7 @@ func (checkCmd) Help() string {
 // Run carries out the command.
 func (c *checkCmd) Run(std *command.Streams) error {
 	return each(std, c.Files, func(file string) error {
-		l, err := source{file, c.settings}.load(std, wantsData)
+		l, err := source{File: file, settings: c.settings}.load(std, wantsData)
 		if err != nil {
 			return err
 		}

@@ -19,9 +19,13 @@ type evalCmd struct {
 func (evalCmd) Help() string {
 	return `Prints the loss and the metrics of the train block, such as "Test accuracy: 0.8125". Broken test examples are named and left out.
 
+Of a classifier, whose loss is binary_crossentropy, crossentropy or the like, it prints the confusion matrix, precision, recall and F1 as well, and for two
+classes the area under the ROC curve, as the library's metrics of these names measure them. For more classes precision, recall and F1 are the means over the
+classes, the greatest output being the answer. --json and --plot have them too, and the curve.
+
     nnc eval catdog.nn
     nnc eval catdog.nn --weights model.h5 --steps 50
-    nnc eval catdog.nn --plot curve.png  with metrics: roc(…), confusion_matrix(…)`
+    nnc eval catdog.nn --plot curve.png`
 }
 
 // Run carries out the command.
@@ -38,6 +42,7 @@ func (c *evalCmd) Run(std *command.Streams) error {
 			return os.WriteFile(c.Plot, picture, 0o666)
 		}
 	}
+	c.report = true
 	l, err := c.load(std, needsData)
 	if err != nil {
 		return err

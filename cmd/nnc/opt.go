@@ -101,7 +101,7 @@ func (c *optCmd) checkPass(name string) error {
 // module compiles a program or reads IR text.
 func (c *optCmd) module(std *command.Streams) (*ir.Module, error) {
 	if filepath.Ext(c.File) == ".nn" {
-		l, err := source{c.File, c.settings}.load(std, wantsData)
+		l, err := source{File: c.File, settings: c.settings}.load(std, wantsData)
 		if err != nil {
 			return nil, err
 		}

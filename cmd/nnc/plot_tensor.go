@@ -45,7 +45,7 @@ func plotTensors(tensors []command.Tensor, ext string) ([]byte, error) {
 		panels = append(panels, []*plot.Plot{p})
 	}
 	if len(panels) == 0 {
-		return nil, errors.New("there is nothing to draw: --plot draws metrics that are matrices; add confusion_matrix(…) or roc(…) to the metrics of the train block")
+		return nil, errors.New("there is nothing to draw: --plot draws the confusion matrix and the ROC curve of classifiers, and other metrics that are matrices; the train block has none")
 	}
 	return drawPanels(panels, tensorHeight, ext)
 }

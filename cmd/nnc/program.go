@@ -41,6 +41,7 @@ func (s settings) allowed() []string {
 type source struct {
 	File string `arg:"" help:"The program, a .nn file."`
 	settings
+	report bool // the program is going to be evaluated
 }
 
 // dataUse says what a command wants of a program's data.
@@ -88,7 +89,7 @@ func (s source) load(std *command.Streams, use dataUse) (*loaded, error) {
 		return err
 	}
 	program, list := lang.Compile(src, lang.Options{
-		Set: s.Set, Schema: schema,
+		Set: s.Set, Schema: schema, Report: s.report,
 		Read: func(path string) (*diag.File, error) {
 			full, err := filepath.Abs(path)
 			if err == nil {

@@ -29,7 +29,7 @@ func (testCmd) Help() string {
 func (c *testCmd) Run(std *command.Streams) error {
 	failed, ran := 0, 0
 	err := each(std, c.Files, func(file string) error {
-		l, err := source{file, c.settings}.load(std, wantsData)
+		l, err := source{File: file, settings: c.settings}.load(std, wantsData)
 		if err != nil {
 			return err
 		}

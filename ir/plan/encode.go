@@ -365,13 +365,13 @@ func (p *Program) checkTrain(t *Train) error {
 			return fmt.Errorf("average: %s is %v and %s is %v", a.Param, x, a.Cell, y)
 		}
 	}
-	if err := p.checkTensors(t); err != nil {
+	if err := errors.Join(p.checkTensors(t), p.checkTensors(t.Reported())); err != nil {
 		return err
 	}
 	if err := p.checkSamples(t.Samples); err != nil {
 		return err
 	}
-	funcs := []string{t.Eval, t.Until}
+	funcs := []string{t.Eval, t.Until, t.Reported().Eval}
 	for due := range 1 << len(t.Every) {
 		step := t.StepVariant(due)
 		fn := p.Module.Func(step)

@@ -222,6 +222,7 @@ type Train struct {
 	Load     *Load  // nil if the parameters keep the values that they have
 
 	Samples *Samples // nil if none are drawn
+	Report  *Report  // what evaluating measures beside; nil if that is nothing
 }
 
 // Load says which cells get their values from a file before the first step.
@@ -231,6 +232,25 @@ type Load struct {
 	Into  string   // what the cells belong to, as the program writes it; "" for the whole program
 	Root  string   // the path that the cells' names begin with, or ""
 	Cells []string // names of the cells; nil for all parameters and states
+}
+
+// Report is what evaluating a classifier measures beside what its train lists.
+type Report struct {
+	Func    string // in place of Eval
+	Metrics []string
+	Running []string
+	Tensors map[string]Shape
+	Added   []string // those of Metrics that the train does not list
+}
+
+// Reported is the train whose Eval measures all of Report.
+func (t *Train) Reported() *Train {
+	if t.Report == nil {
+		return t
+	}
+	r := *t
+	r.Eval, r.Metrics, r.Running, r.Tensors = t.Report.Func, t.Report.Metrics, t.Report.Running, t.Report.Tensors
+	return &r
 }
 
 // StepFunc returns the function for a step, given how many were done before it. Where some updates are made only at every n-th step there is a

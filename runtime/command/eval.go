@@ -46,11 +46,21 @@ func (c *Eval) Run(std *Streams, p *Program) error {
 		return err
 	}
 	var tensors []Tensor
+	var without []string
 	for _, t := range p.Plan.Trains {
-		m, err := p.measure(context.Background(), std, prog, t, train.EvalOptions{Steps: int(c.Steps), Seed: c.Seed})
+		ds, err := p.examples(t)
 		if err != nil {
 			return err
 		}
+		if ds == nil || ds.Test == nil {
+			without = append(without, noTest(t))
+			continue
+		}
+		m, err := p.measure(context.Background(), std, prog, t.Reported(), train.EvalOptions{Steps: int(c.Steps), Seed: c.Seed})
+		if err != nil {
+			return err
+		}
+		m.added = added(t)
 		tensors = append(tensors, m.tensors()...)
 		if c.JSON {
 			if err := m.printJSON(std.Out); err != nil {
@@ -60,10 +70,51 @@ func (c *Eval) Run(std *Streams, p *Program) error {
 		}
 		m.print(std.Out, std.Err)
 	}
+	if len(without) == len(p.Plan.Trains) {
+		return fmt.Errorf("there is nothing to measure on: %s", strings.Join(without, "; "))
+	}
+	for _, why := range without {
+		fmt.Fprintf(std.Err, "note: %s\n", why)
+	}
 	if c.Draw == nil {
 		return nil
 	}
 	return c.Draw(tensors)
+}
+
+// added are the metrics that the train does not list.
+func added(t *plan.Train) []string {
+	if t.Report == nil {
+		return nil
+	}
+	return t.Report.Added
+}
+
+// noTest says that a train has no test data, and what gives it some.
+func noTest(t *plan.Train) string {
+	of := "this train"
+	if t.Label != "" {
+		of = "train " + t.Label
+	}
+	if t.Data == nil {
+		return of + " is on no data: its metrics are those that are printed while it trains"
+	}
+	var names []string
+	for _, d := range t.AllData() {
+		names = append(names, d.Name)
+	}
+	give := "give it files for test:, or a third share in split"
+	switch s := t.Data.Source; {
+	case len(names) > 1:
+		give = "each of them needs a test split"
+	case s.ImageFolder != nil || s.WAV != nil:
+		give = "give it a folder for test:, or a third share in split"
+	case s.IDX != nil:
+		give = "give it test_images: and test_labels:"
+	case s.Synthetic != nil:
+		give = "add test: 1000 to its source"
+	}
+	return fmt.Sprintf("%s is on %s, which has no test split: %s", of, strings.Join(names, ", "), give)
 }
 
 // tensors returns the metrics that are no single numbers.
@@ -90,6 +141,7 @@ type measured struct {
 	classes  []string // of the data; nil if it has none
 	examples int      // visited, each as often as it was
 	broken   []string // examples that were left out
+	added    []string // metrics that the train does not list
 }
 
 // measure measures one train's models on the test split. A progress bar is drawn if standard error is a terminal.
@@ -97,9 +149,6 @@ func (p *Program) measure(ctx context.Context, std *Streams, prog runtime.Progra
 	ds, err := p.examples(t)
 	if err != nil {
 		return nil, err
-	}
-	if ds == nil || ds.Test == nil {
-		return nil, fmt.Errorf("%s has no test data: give its data a test folder, or a third share in split", p.Plan.File)
 	}
 	var bar *term.Bar
 	if term.IsTerminal(std.Err) {
@@ -144,6 +193,9 @@ func (m *measured) print(out, notes io.Writer) {
 	for _, name := range append([]string{plan.ResultLoss}, m.train.Metrics...) {
 		words := strings.ReplaceAll(name, "_", " ")
 		if shape := m.train.Tensors[name]; shape != nil {
+			if len(m.train.Names(name)) > mostPrinted && slices.Contains(m.added, name) {
+				continue
+			}
 			if len(m.train.Names(name)) > mostPrinted {
 				fmt.Fprintf(out, "%s %s: %d numbers, which --json and --plot of eval show\n", of, words, len(m.train.Names(name)))
 				continue
