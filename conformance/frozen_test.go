@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 
+	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/lang"
 	"github.com/nnc-lang/nnc/runtime/train"
 )
 
@@ -40,6 +42,31 @@ train whole on D {
     epochs: 1
 }
 `
+
+// A minimize in a test freezes what it leaves alone, as a train does.
+func TestFrozenInTests(t *testing.T) {
+	for _, b := range backends {
+		c := compile(t, diag.NewFile("frozen.nn", `
+let trunk = BatchNorm(momentum: 0.5)
+model Net(x: f32[3]) -> f32[1] { x |> trunk |> Dense(1) }
+test "the averages of what no over reaches stay" {
+    minimize Net([1, 2, 3])[0]^2 over Net.dense using sgd(0.1)
+    expect trunk.moving_mean == [0, 0, 0]
+    expect trunk.gamma == [1, 1, 1]
+}
+test "those of what is trained change" {
+    minimize (Net([1, 2, 3])[0] - 1)^2 over Net, trunk using sgd(0.1)
+    expect trunk.moving_mean == [0.5, 1, 1.5] within 1e-6
+}
+test "one of two is enough" {
+    minimize (Net([1, 2, 3])[0] - 1)^2 over Net.dense using sgd(0.1)
+    minimize (Net([1, 2, 3])[0] - 1)^2 over trunk using sgd(0.1)
+    expect trunk.moving_mean == [0.75, 1.5, 2.25] within 1e-6
+}
+`), lang.Options{}, setting{backend: b})
+		c.runTests(t, b.Name())
+	}
+}
 
 // What no `over` reaches runs as in inference: the averages of a frozen BatchNorm stay and are used, a Dropout in a frozen layer drops
 // nothing; one around it does.

@@ -13,17 +13,39 @@ import (
 // comparisons are the operators that an expectation shows both sides of.
 var comparisons = map[string]bool{"==": true, "!=": true, "<": true, "<=": true, ">": true, ">=": true}
 
-// test elaborates a test: one example, parameters as initialised, inference.
+// test elaborates a test: one example, parameters as initialised, inference. What its minimize statements leave alone is frozen, see
+// Note [Frozen instances].
 func (e *elaborator) test(decl *syntax.Test, number int) {
-	fn := e.withBatch(e.newFunction(fmt.Sprintf("test.%d", number)), ir.Int(1))
+	name := fmt.Sprintf("test.%d", number)
+	t := &trainer{elaborator: e, slots: map[syntax.Expr]string{}, label: name, batch: 1, updated: map[*ir.Cell]bool{}}
+	t.inst = e.newInstance(name, nil) // holds layers that the test makes itself
+	t.inst.role = checks
+	t.inst.recipe = &recipe{layer: &layerValue{decl: &syntax.Layer{Name: &syntax.Ident{Name: "test"}}}}
+	fn, p := t.testFunction(decl, name)
+	if fn == nil {
+		return
+	}
+	if len(t.updated) > 0 {
+		if frozen := t.findFrozen([]*ir.Func{fn}); len(frozen) > 0 {
+			e.frozen, e.updated = frozen, t.updated
+			fn, p = t.testFunction(decl, name)
+			e.frozen, e.updated = nil, nil
+			if fn == nil {
+				return
+			}
+		}
+	}
+	e.module.AddFunc(fn)
+	e.plan.Tests = append(e.plan.Tests, p)
+}
+
+// testFunction elaborates the statements of a test; nil after an error.
+func (t *trainer) testFunction(decl *syntax.Test, name string) (*ir.Func, *plan.Test) {
+	fn := t.withBatch(t.newFunction(name), ir.Int(1))
 	fn.fixedSeed = true
-	inst := e.newInstance(fn.b.Func.Name, nil) // holds layers that the test makes itself
-	inst.role = checks
-	inst.recipe = &recipe{layer: &layerValue{decl: &syntax.Layer{Name: &syntax.Ident{Name: "test"}}}}
-	f := &frame{elaborator: e, function: fn, scope: newScope(e.globals), inst: inst}
-	p := &plan.Test{Name: decl.Name.Value, Func: fn.b.Func.Name, Loc: f.locate(decl.Span())}
-	t := &trainer{elaborator: e, slots: map[syntax.Expr]string{}, label: fn.b.Func.Name, batch: 1, updated: map[*ir.Cell]bool{}}
-	errors := len(e.diags.All)
+	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals), inst: t.inst}
+	p := &plan.Test{Name: decl.Name.Value, Func: name, Loc: f.locate(decl.Span())}
+	errors := len(t.diags.All)
 	expects := false
 	for _, s := range decl.Body.Stmts {
 		switch s := s.(type) {
@@ -41,11 +63,10 @@ func (e *elaborator) test(decl *syntax.Test, number int) {
 	if !expects {
 		f.errorf(decl.Name.Span(), diag.MissingSetting, "this test expects nothing").Fix = "add a line such as expect y == [15]"
 	}
-	if len(e.diags.All) > errors || len(p.Expects) < 1 {
-		return
+	if len(t.diags.All) > errors || len(p.Expects) < 1 {
+		return nil, nil
 	}
-	e.module.AddFunc(fn.b.Func)
-	e.plan.Tests = append(e.plan.Tests, p)
+	return fn.b.Func, p
 }
 
 // expectation adds the two sides of a comparison, or a truth value, to the test's results.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir/graph"
@@ -23,7 +24,7 @@ func (d *drawing) pipeline(t *plan.Train, decl *syntax.Train) {
 		if last != nil {
 			edge := d.Connect(last, model)
 			if len(t.Models) == 1 {
-				edge.Label = fieldsText(m.Inputs)
+				edge.Label = inputsText(t, decl, m)
 			}
 		}
 		d.Connect(model, loss).Label = "output " + dimsText(m.Output.Shape)
@@ -54,7 +55,10 @@ func (d *drawing) dataNodes(t *plan.Train) *graph.Node {
 		return nil
 	}
 	how := "in order"
-	if t.Data.Shuffle {
+	switch {
+	case t.Data.Chance:
+		how = "each example by chance"
+	case t.Data.Shuffle:
 		how = "shuffled anew each epoch"
 	}
 	lines := []string{fmt.Sprintf("batches of %d", t.Batch), how}
@@ -260,6 +264,33 @@ func fieldsText(fields []plan.Field) string {
 		parts = append(parts, text)
 	}
 	return strings.Join(parts, ", ")
+}
+
+// inputsText lists what a model takes; where a train is on several data, by the names of the data and their fields that it is given.
+func inputsText(t *plan.Train, decl *syntax.Train, m *plan.Model) string {
+	if len(t.Others) == 0 {
+		return fieldsText(m.Inputs)
+	}
+	var given []string
+	note := func(n syntax.Node) bool {
+		call, ok := n.(*syntax.Call)
+		if !ok {
+			return true
+		}
+		if name, ok := call.Fn.(*syntax.Name); !ok || name.Name != m.Name {
+			return true
+		}
+		for _, a := range call.Args {
+			if text := codeText(a.Value); !slices.Contains(given, text) {
+				given = append(given, text)
+			}
+		}
+		return true
+	}
+	for _, s := range decl.Body.Stmts {
+		syntax.Inspect(s, note)
+	}
+	return shortened(strings.Join(given, ", "))
 }
 
 // otherFields lists the fields that a step takes beside the inputs of the models.
