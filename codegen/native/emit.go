@@ -170,7 +170,7 @@ func (e *emitter) point(tile value.Value) {
 	}
 	if e.across {
 		lo, hi, count := value.Value(int64Const(0)), e.size(e.extents[e.v]), e.extents[e.v]
-		if e.tile > 0 && e.single && e.unroll < singleVectors {
+		if e.tile > 0 && e.single && e.unroll < e.singleVectors() {
 			e.wideTiles(tile, hi)
 			return
 		}
@@ -189,20 +189,25 @@ func (e *emitter) point(tile value.Value) {
 	e.reduceLanes()
 }
 
-// singleVectors is how many vectors of a single row are computed together: so many sums that each multiplication and addition need not wait
-// for the last one, from memory that lies together.
-const singleVectors = 8
+// singleVectors returns how many vectors of a single row are computed together: so many sums that each multiplication and addition need not wait
+// for the last one, from memory that lies together, on few pages.
+func (e *emitter) singleVectors() int {
+	if e.lanes >= 16 { // where there are 32 registers
+		return 16
+	}
+	return 8
+}
 
 // wideTiles writes a single row's tile: the first of some neighbouring tiles is computed with those after it, and these are left out.
 func (e *emitter) wideTiles(tile, limit value.Value) {
 	s := e.inner()
-	group := singleVectors / e.unroll
+	group := e.singleVectors() / e.unroll
 	s.when(s.icmp(enum.IPredEQ, s.blk.NewURem(tile, int64Const(group)), int64Const(0)), func(in *scope) {
 		e.scopes[len(e.scopes)-1] = in
 		lo := in.mul(tile, int64Const(e.tile))
 		end := in.add(lo, int64Const(group*e.tile))
 		hi := in.choose(in.icmp(enum.IPredSLT, end, limit), end, limit)
-		e.vectors(lo, hi, nil, singleVectors, func(ins []*instance) {
+		e.vectors(lo, hi, nil, e.singleVectors(), func(ins []*instance) {
 			e.reduceOrMap(func(f func([]*instance)) { f(ins) })
 		})
 		e.scopes[len(e.scopes)-1] = s

@@ -96,6 +96,9 @@ func mostVectors(level Level) int {
 // addRow makes an outer loop a row loop with tiles of at most that many rows.
 func (c *nestCompiler) addRow(loop, most int) {
 	n := min(most, 8) // batches are often multiples of it
+	if most == 6 {
+		n = 5 // of 32, 50, 64 or 128 rows less is left over than with 6
+	}
 	if extent, ok := c.extents[loop].isConst(); ok {
 		n = evenTile(extent, most)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/runtime"
@@ -13,18 +14,21 @@ import (
 
 // bound is a function for given sizes: the launch table. It does not change while calls use it.
 type bound struct {
-	fn      *Func
-	shapes  [][]int // of the slots
-	aliases [][]int // of the slots that hold elements: the other slots that they are
-	offset  []int   // of the slots that lie in the arena
-	runs    []run
-	runOf   []int // the first run of each step, and the number of runs
-	doubt   int   // the first run that only a check needs
-	gate    int   // the first run behind the gate
-	arena   int   // bytes
-	kept    *kept
-	counts  [][]float64 // of the checks' proofs
-	writes  []int       // the cells that a call may change
+	fn       *Func
+	shapes   [][]int // of the slots
+	aliases  [][]int // of the slots that hold elements: the other slots that they are
+	params   []int   // the slots that lie in the caller's tensors
+	offset   []int   // of the slots that lie in the arena
+	runs     []run
+	runOf    []int // the first run of each step, and the number of runs
+	doubt    int   // the first run that only a check needs
+	gate     int   // the first run behind the gate
+	arena    int   // bytes
+	kept     *kept
+	prepared atomic.Int64 // 1 + Instance.reshapes when the cells were found to have the shapes that are needed
+	frames   []*frame     // that no call uses; the instance's cache is locked for them
+	counts   [][]float64  // of the checks' proofs
+	writes   []int        // the cells that a call may change
 }
 
 // run is a step for given sizes. Of a launch it is a kernel, where its operands lie, and chunks of its points; of a scan, its number of
@@ -72,8 +76,12 @@ const (
 func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) {
 	b := &bound{fn: f, offset: make([]int, len(f.Slots)), aliases: make([][]int, len(f.Slots))}
 	for k, s := range f.Slots {
-		if root := f.Root(k); root != k {
+		root := f.Root(k)
+		if root != k {
 			b.aliases[root] = append(b.aliases[root], k)
+		}
+		if f.Slots[root].Place == Param {
+			b.params = append(b.params, k)
 		}
 		shape, err := evalShape(s.Type.Shape, bind)
 		if err != nil {

@@ -298,23 +298,20 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 	if err := i.prepare(b, exclusive); err != nil {
 		return nil, err
 	}
-	f := &frame{Instance: i, bound: b, base: make([]uintptr, len(b.fn.Slots)), bytes: make([][]byte, len(b.fn.Slots))}
-	if f.arena, f.observe, err = i.takeArena(b.arena); err != nil {
-		return nil, err
-	}
-	defer i.giveArena(f.arena)
 	if err := b.reserve(i.memory); err != nil {
 		return nil, err
 	}
+	f, err := i.takeFrame(b)
+	if err != nil {
+		return nil, err
+	}
+	defer i.giveArena(f.arena)
 	in := make([]*tensor.Tensor, len(args))
 	for n, a := range args {
 		in[n] = a.To(Working(a.DType))
 	}
-	for s := range b.fn.Slots {
-		if f.bytes[s], err = f.memory(s, in); err != nil {
-			return nil, err
-		}
-		f.base[s] = address(f.bytes[s])
+	if err := f.lay(in); err != nil {
+		return nil, err
 	}
 	if f.team, err = i.team.enter(exclusive); err != nil {
 		return nil, err
@@ -351,6 +348,7 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 		i.reshapes.Add(1)
 	}
 	for n, c := range next {
+		f.stale = true
 		i.memory.free(i.cells[n].now)
 		i.cells[n] = c
 	}
@@ -363,6 +361,7 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 	for _, n := range f.next {
 		i.cells[n.cell].bounds, i.cells[n.cell].bounded = n.bounds, true
 	}
+	i.giveFrame(f)
 	return results, nil
 }
 
@@ -479,6 +478,9 @@ func paramName(f *ir.Func, i int) string {
 
 // prepare makes sure that the cells that a call reads, or writes in place, have the shapes that it needs.
 func (i *Instance) prepare(b *bound, exclusive bool) error {
+	if b.prepared.Load() == 1+i.reshapes.Load() {
+		return nil
+	}
 	for s := range b.fn.Slots {
 		sl := &b.fn.Slots[s]
 		if sl.Place != Cell {
@@ -497,6 +499,7 @@ func (i *Instance) prepare(b *bound, exclusive bool) error {
 			return fmt.Errorf("cell %s holds %v, where the call needs %v", i.program.Module.Cells[sl.Index].Name, c.shape, b.shapes[s])
 		}
 	}
+	b.prepared.Store(1 + i.reshapes.Load())
 	return nil
 }
 
@@ -517,20 +520,45 @@ func (i *Instance) reshaped(b *bound) (map[int]cell, error) {
 	return next, nil
 }
 
-// takeArena returns memory of at least n bytes that the call has to itself, and what observes the call.
-func (i *Instance) takeArena(n int) ([]byte, observer, error) {
+// takeFrame returns a frame with an arena that the call has to itself. It may be that of an earlier call, with slots laid out already.
+func (i *Instance) takeFrame(b *bound) (*frame, error) {
 	i.cache.Lock()
 	defer i.cache.Unlock()
+	arena, err := i.takeArena(b.arena)
+	if err != nil {
+		return nil, err
+	}
+	f := &frame{Instance: i, bound: b, base: make([]uintptr, len(b.fn.Slots)), bytes: make([][]byte, len(b.fn.Slots)), stale: true}
+	if last := len(b.frames) - 1; last >= 0 {
+		f = b.frames[last]
+		b.frames = b.frames[:last]
+	}
+	f.stale = f.stale || address(f.arena) != address(arena) || f.shapesOf != i.reshapes.Load()
+	f.arena, f.observe, f.shapesOf = arena, i.observe, i.reshapes.Load()
+	return f, nil
+}
+
+// giveFrame keeps the frame of a call that went well for the next one.
+func (i *Instance) giveFrame(f *frame) {
+	for _, s := range f.params {
+		f.bytes[s] = nil
+	}
+	i.cache.Lock()
+	defer i.cache.Unlock()
+	f.frames = append(f.frames, f)
+}
+
+// takeArena returns memory of at least n bytes that the call has to itself. The cache is locked.
+func (i *Instance) takeArena(n int) ([]byte, error) {
 	if last := len(i.arenas) - 1; last >= 0 {
 		a := i.arenas[last]
 		i.arenas = i.arenas[:last]
 		if len(a) >= n {
-			return a, i.observe, nil
+			return a, nil
 		}
 		i.memory.free(a)
 	}
-	a, err := i.memory.alloc(n)
-	return a, i.observe, err
+	return i.memory.alloc(n)
 }
 
 func (i *Instance) giveArena(a []byte) {
@@ -543,16 +571,44 @@ func (i *Instance) giveArena(a []byte) {
 type frame struct {
 	*Instance
 	*bound
-	team    *team
-	arena   []byte
-	base    []uintptr
-	bytes   [][]byte // of the slots
-	words   []uint64 // of the launch in progress
-	now     *run     // that launch
-	bad     badIndex // that it found
-	observe observer
-	facts   []interval   // of the proof in progress
-	next    []nextBounds // of what was proved
+	team  *team
+	arena []byte
+	base  []uintptr
+	bytes [][]byte // of the slots
+	words []uint64 // of the launch in progress
+	now   *run     // that launch
+	bad   badIndex // that it found
+
+	stale    bool  // the slots have to be laid out
+	shapesOf int64 // Instance.reshapes when they were
+	observe  observer
+	facts    []interval   // of the proof in progress
+	next     []nextBounds // of what was proved
+}
+
+// lay finds where the slots lie; of a frame that was used before, only what the caller gave is new.
+func (f *frame) lay(args []*tensor.Tensor) error {
+	set := func(s int) (err error) {
+		f.bytes[s], err = f.memory(s, args)
+		f.base[s] = address(f.bytes[s])
+		return err
+	}
+	f.bad.found, f.next = false, f.next[:0]
+	if !f.stale {
+		for _, s := range f.params {
+			if err := set(s); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for s := range f.fn.Slots {
+		if err := set(s); err != nil {
+			return err
+		}
+	}
+	f.stale = false
+	return nil
 }
 
 // memory returns where slot s lies.
