@@ -37,6 +37,15 @@ func TestKerasLayers(t *testing.T) {
 			[]string{`"padding":"causal"`, `"dilation_rate":[2]`, `"rate":0.3`, `"n":4`, `"target_shape":[2,6]`, `"cropping":[1,3]`},
 		},
 		{"ids", "i32[6]", "x |> Embedding(11, 4) |> GlobalAvgPool1D() |> Dense(2, relu6)", []string{`"input_dim":11`, `"output_dim":4`}},
+		{
+			"recurrent", "i32[6]", `x |> Embedding(11, 5) |> Bidirectional(LSTM(4, return_sequences: true)) |> GRU(4, return_sequences: true)
+        |> SimpleRNN(3, relu, return_sequences: true) |> Bidirectional(GRU(3), "sum") |> RepeatVector(4) |> LSTM(3, go_backwards: true) |> Dense(2)`,
+			[]string{
+				`"class_name":"Bidirectional"`, `"merge_mode":"sum"`, `"name":"forward_lstm"`, `"recurrent_activation":"sigmoid"`, `"reset_after":true`,
+				`"go_backwards":true`, `"return_sequences":true`,
+			},
+		},
+		{"a state beside the output", "f32[6, 2]", "let (y, _) = x |> GRU(3, return_state: true)\n    y", nil},
 		{"volumes", "f32[4, 4, 4, 2]", `x |> Conv3D(3, 2, tanh, stride_depth: 2) |> Flatten()`, []string{`"strides":[2,1,1]`}},
 		{"an activation with an argument", "f32[5]", "x |> Dense(4, elu(0.5))", nil},
 		{"an activation of the program", "f32[5]", "x |> Dense(4, relu6)\n}\nfn relu6(x: f32[...s]) -> f32[...s] {\n    2 * x", nil},
@@ -56,6 +65,9 @@ func TestKerasLayers(t *testing.T) {
 			f, err := weights.ReadKeras(path)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if err := weights.LoadProgram(path, c.Program, c.plan); err != nil {
+				t.Error(err)
 			}
 			for _, part := range tt.want {
 				if !strings.Contains(f.ModelConfig, part) {

@@ -1,6 +1,8 @@
 package lang
 
 import (
+	"slices"
+
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/plan"
@@ -264,6 +266,7 @@ func (f *frame) randomArgument(name string) *ir.Value {
 
 // link follows the chain of a model's outermost layers.
 func (m *modelValue) link(f *frame, in []*array, out value) {
+	in = slices.DeleteFunc(slices.Clone(in), func(a *array) bool { return !f.usesBatch(a) }) // such as zeros to start from
 	if len(in) != 1 || !sameValue(m.tail, in[0]) {
 		m.chained = false
 	}

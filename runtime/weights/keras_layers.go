@@ -15,6 +15,14 @@ var kerasActivations = []string{
 // activated are the layers that have an activation.
 var activated = []string{
 	"Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D", "Conv1DTranspose", "Conv2DTranspose",
+	"LSTM", "GRU", "SimpleRNN",
+}
+
+func isRecurrent(kind string) bool { return kind == "LSTM" || kind == "GRU" || kind == "SimpleRNN" }
+
+// kerasDirection is Keras's name of one of the two layers of a Bidirectional.
+func kerasDirection(direction, kind string) string {
+	return direction + "_" + map[string]string{"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}[kind]
 }
 
 // layerConfig is what a program says of a layer.
@@ -36,8 +44,8 @@ func (c layerConfig) wholes(names ...string) []int {
 }
 
 // kerasLayer returns the Keras class and arguments of a layer of the standard library; "" where Keras has none, or none with these
-// arguments.
-func kerasLayer(l *plan.Layer) (class string, config map[string]any) {
+// arguments. find returns the layers of the model by their paths.
+func kerasLayer(l *plan.Layer, find func(path string) *plan.Layer) (class string, config map[string]any) {
 	c := layerConfig(l.Config)
 	config = map[string]any{}
 	copied := func(names ...string) {
@@ -63,6 +71,36 @@ func kerasLayer(l *plan.Layer) (class string, config map[string]any) {
 		config["activation"] = string(name)
 	}
 	switch l.Kind {
+	case "LSTM", "GRU", "SimpleRNN":
+		if l.Kind != "SimpleRNN" {
+			name, ok := c["recurrent_activation"].(plan.Ref)
+			if !ok || !slices.Contains(kerasActivations, string(name)) {
+				return "", nil
+			}
+			config["recurrent_activation"] = string(name)
+		}
+		if c["return_state"] == true {
+			return "", nil
+		}
+		wholes("units")
+		copied("use_bias", "return_sequences", "go_backwards")
+		if l.Kind == "GRU" {
+			copied("reset_after")
+		}
+		return l.Kind, config
+	case "Bidirectional":
+		inner := find(l.Path + ".forward")
+		if inner == nil || !inner.Std {
+			return "", nil
+		}
+		class, of := kerasLayer(inner, find)
+		if class == "" || !isRecurrent(inner.Kind) || inner.Config["go_backwards"] == true {
+			return "", nil
+		}
+		copied("merge_mode")
+		of["name"] = kerasDirection("forward", inner.Kind)
+		config["layer"] = map[string]any{"module": "keras.layers", "class_name": class, "config": of, "registered_name": nil}
+		return "Bidirectional", config
 	case "Dense":
 		wholes("units")
 		copied("use_bias")

@@ -30,13 +30,29 @@ func saveCells(path string, cell func(string) (*tensor.Tensor, error), p *plan.P
 		if m.Sequential {
 			m.InputShape = model.Inputs[0].Shape
 		}
+		find := func(path string) *plan.Layer {
+			for _, l := range model.Layers {
+				if l.Path == path {
+					return l
+				}
+			}
+			return nil
+		}
+		var outer *plan.Layer // a layer of Keras that holds the weights of those within it
 		for _, l := range model.Layers {
+			within := outer != nil && strings.HasPrefix(l.Path, outer.Path+".")
 			if l.Depth > 0 && len(l.Params) == 0 {
 				continue
 			}
 			layer := Layer{Name: l.Path}
 			if l.Depth == 0 && l.Std {
-				layer.Class, layer.Config = kerasLayer(l)
+				if layer.Class, layer.Config = kerasLayer(l, find); layer.Class == "Bidirectional" || isRecurrent(layer.Class) {
+					outer = l
+				}
+			}
+			dir := ""
+			if within {
+				dir = kerasDir(outer, l.Path, find)
 			}
 			for _, name := range l.Params {
 				described[name] = true
@@ -44,7 +60,12 @@ func saveCells(path string, cell func(string) (*tensor.Tensor, error), p *plan.P
 				if err != nil {
 					return "", err
 				}
-				layer.Weights = append(layer.Weights, Weight{weightName(name), t})
+				layer.Weights = append(layer.Weights, Weight{dir + weightName(name), t})
+			}
+			if within {
+				last := &m.Layers[len(m.Layers)-1]
+				last.Weights = append(last.Weights, layer.Weights...)
+				continue
 			}
 			m.Layers = append(m.Layers, layer)
 		}
@@ -66,6 +87,17 @@ func saveCells(path string, cell func(string) (*tensor.Tensor, error), p *plan.P
 		last.Weights = append(last.Weights, Weight{weightName(c.Name), t})
 	}
 	return WriteKeras(path, m)
+}
+
+// kerasDir is where Keras keeps the weights of a layer within a recurrent one or a Bidirectional.
+func kerasDir(outer *plan.Layer, path string, find func(string) *plan.Layer) string {
+	parts := strings.Split(strings.TrimPrefix(path, outer.Path+"."), ".")
+	if outer.Kind == "Bidirectional" {
+		if l := find(outer.Path + "." + parts[0]); l != nil {
+			parts[0] = kerasDirection(parts[0], l.Kind)
+		}
+	}
+	return strings.Join(parts, "/") + "/"
 }
 
 // LoadProgram gives all of a program's parameters and states the values in a file of weights.
