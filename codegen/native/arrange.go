@@ -11,11 +11,14 @@ import (
 // ones are made once, and those of what a scan does not change are made before it, so that a body may use values of the function around it.
 //
 // least is the size that symbols have at least; kept is what is read later. Convolutions that Winograd's algorithm computes stay as they are, with their epilogues.
-func (l *lowering) arrange(f *ir.Func, least int, epilogues map[*ir.Instr]*epilogue, unpooled map[*ir.Value]*unpooled, kept []*ir.Value) *ir.Func {
-	a := &arranger{lowering: l, least: least, epilogues: epilogues, made: map[string]*ir.Value{}}
+// The sums that updates are computed from are taken out of the body.
+func (l *lowering) arrange(
+	f *ir.Func, least int, epilogues map[*ir.Instr]*epilogue, unpooled map[*ir.Value]*unpooled, kept []*ir.Value, fromSums map[*ir.Instr]*update,
+) *ir.Func {
+	a := &arranger{lowering: l, least: least, epilogues: epilogues, fromSums: fromSums, made: map[string]*ir.Value{}}
 	g := *f
 	a.instrs(g.Body)
-	g.Body = l.join(a.body, kept, unpooled, func(in *ir.Instr) bool { return epilogues[in] != nil })
+	g.Body = l.join(a.body, slices.Concat(kept, a.later), unpooled, func(in *ir.Instr) bool { return epilogues[in] != nil })
 	return &g
 }
 
@@ -32,6 +35,8 @@ type arranger struct {
 	*lowering
 	least     int
 	epilogues map[*ir.Instr]*epilogue
+	fromSums  map[*ir.Instr]*update // the updates that are computed from a nest's sums: it is no instruction of its own then
+	later     []*ir.Value           // what updates read
 	body      []*ir.Instr
 	made      map[string]*ir.Value // copies, by what they are and of what
 
@@ -78,6 +83,11 @@ func (a *arranger) nest(in *ir.Instr) {
 		}
 		last := *in
 		last.Nest, last.Args = part.nest, args
+		if u := a.fromSums[in]; u != nil && a.canUpdate(&last) {
+			u.product = &last
+			a.later = append(a.later, args...)
+			continue
+		}
 		a.body = append(a.body, &last)
 	}
 }

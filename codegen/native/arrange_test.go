@@ -22,7 +22,7 @@ func @f(%h: f32[B, 64], %w: f32[64, 64]) -> (f32[B, 64]) {
   return %0
 }
 `)
-	f := newLowering(m, levels[1], codegen.Fast).arrange(m.Funcs[0], 1, nil, nil, m.Funcs[0].Results)
+	f := newLowering(m, levels[1], codegen.Fast).arrange(m.Funcs[0], 1, nil, nil, m.Funcs[0].Results, nil)
 	copies := func(body []*ir.Instr) (n int) {
 		for _, in := range body {
 			if in.Op == ir.OpNest && in.Nest.Combine == ir.Map {

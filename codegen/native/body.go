@@ -17,10 +17,12 @@ func (e *emitter) levelOf(nd *node) int {
 		return l
 	}
 	level := 0
-	switch nd.leaf {
-	case ir.LeafRead:
+	switch {
+	case nd.sum:
+		level = len(e.extents) + 2 // innermost
+	case nd.leaf == ir.LeafRead:
 		level = e.levelOfAccess(nd.access)
-	case ir.LeafIndex:
+	case nd.leaf == ir.LeafIndex:
 		level = e.levelOfForm(nd.form)
 	}
 	for _, a := range nd.args {
@@ -35,10 +37,12 @@ func (e *emitter) varies(nd *node) bool {
 	if e.v < 0 {
 		return false
 	}
-	switch nd.leaf {
-	case ir.LeafRead:
+	switch {
+	case nd.sum:
+		return true
+	case nd.leaf == ir.LeafRead:
 		return e.accessVaries(nd.access)
-	case ir.LeafIndex:
+	case nd.leaf == ir.LeafIndex:
 		return e.formVaries(nd.form)
 	}
 	for _, a := range nd.args {
@@ -51,10 +55,12 @@ func (e *emitter) varies(nd *node) bool {
 
 // uses reports whether nd depends on a loop.
 func (nd *node) uses(loop int) bool {
-	switch nd.leaf {
-	case ir.LeafRead:
+	switch {
+	case nd.sum:
+		return true
+	case nd.leaf == ir.LeafRead:
 		return nd.access.uses(loop)
-	case ir.LeafIndex:
+	case nd.leaf == ir.LeafIndex:
 		return nd.form.uses(loop)
 	}
 	for _, a := range nd.args {
@@ -67,10 +73,12 @@ func (nd *node) uses(loop int) bool {
 
 // value returns nd at an instance: a vector if it varies, else a scalar.
 func (e *emitter) value(nd *node, in *instance) value.Value {
-	switch nd.leaf {
-	case ir.LeafConst:
+	switch {
+	case nd.sum:
+		return e.sum
+	case nd.leaf == ir.LeafConst:
 		return num(llvmType(nd.dtype), nd.value)
-	case ir.LeafRead:
+	case nd.leaf == ir.LeafRead:
 		return e.read(nd.access, nd.dtype, in)
 	}
 	varies := e.varies(nd)

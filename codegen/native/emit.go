@@ -2,6 +2,7 @@ package native
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/llir/llvm/ir/constant"
 	"github.com/llir/llvm/ir/enum"
@@ -13,7 +14,7 @@ import (
 )
 
 // wordOperand returns the number of the word with an operand's address; see Note [Arguments of a kernel] in package exec.
-func (t *loopNest) wordOperand(k int) int { return exec.WordResult + len(t.roots) + k }
+func (t *loopNest) wordOperand(k int) int { return exec.WordResult + t.results() + k }
 
 // emitter writes the kernel of a loopNest.
 //
@@ -32,6 +33,9 @@ type emitter struct {
 	single bool   // the rows are too few for a tile
 
 	inGuard bool // a guard is being written: what it reads is not guarded
+
+	start [2]value.Value // of the tile's row loops: the first row that no tile before this one has; nil: all are new
+	sum   value.Value    // what post is computed of
 }
 
 // instance is one vector of points among those that one round of the vector loop computes.
@@ -45,7 +49,7 @@ type instance struct {
 func writeKernel(m *module, name string, t *loopNest) {
 	fn, entry, args := m.newFunction(name)
 	e := &emitter{
-		loopNest: t, words: words{entry, args, len(t.roots) + len(t.types), t.sizes}, fn: fn, scopes: []*scope{entry},
+		loopNest: t, words: words{entry, args, t.results() + len(t.types), t.sizes}, fn: fn, scopes: []*scope{entry},
 		level: make([]int, len(t.extents)), at: make([]value.Value, len(t.extents)), levels: map[*node]int{},
 	}
 	e.assignLevels()
@@ -79,39 +83,55 @@ func (e *emitter) entry() *scope { return e.scopes[0] }
 
 func (e *emitter) inner() *scope { return e.scopes[len(e.scopes)-1] }
 
+// digit is one of the indices that a point's number consists of: of an outer loop, of the tiles of a row loop, or else of those of the vector loop.
+type digit struct {
+	extent    value.Value
+	loop, row int // −1: it is not of this kind
+}
+
 // points writes the loop over the points p: the outer loops and the tiles of the vector loop, flattened. Their indices are carried from point to
 // point like the digits of a number.
 func (e *emitter) points() {
 	s := e.entry()
-	digits := make([]value.Value, 0, len(e.outer)+1)
-	extents := make([]value.Value, 0, len(e.outer)+1)
+	var order []digit
 	for _, l := range e.outer {
-		extents = append(extents, e.size(e.extents[l]))
+		order = append(order, digit{e.size(e.extents[l]), l, -1})
 	}
 	if e.tile > 0 {
-		extents = append(extents, e.size(e.sizes.tiles(e.extents[e.v], e.tile)))
+		order = append(order, digit{e.size(e.sizes.tiles(e.extents[e.v], e.tile)), -1, -1})
 	}
-	for _, w := range e.rows {
-		extents = append(extents, e.size(e.sizes.rowTiles(e.extents[w.loop], w.n)))
+	for k, w := range e.rows {
+		d := digit{e.size(e.sizes.rowTiles(e.extents[w.loop], w.n)), -1, k}
+		if len(e.post) > 0 { // what is updated is gone through as it lies
+			order = slices.Insert(order, k, d)
+		} else {
+			order = append(order, d)
+		}
 	}
+	digits, extents := make([]value.Value, len(order)), make([]value.Value, len(order))
 	rest := e.word(exec.WordP0)
-	for k := len(extents) - 1; k >= 0; k-- {
+	for k := len(order) - 1; k >= 0; k-- {
+		extents[k] = order[k].extent
 		if k == 0 {
-			digits = append([]value.Value{rest}, digits...)
+			digits[k] = rest
 			break
 		}
-		digits = append([]value.Value{s.blk.NewURem(rest, extents[k])}, digits...)
+		digits[k] = s.blk.NewURem(rest, extents[k])
 		rest = s.blk.NewUDiv(rest, extents[k])
 	}
 	s.loop(e.word(exec.WordP0), e.word(exec.WordP1), 1, true, digits, func(in *scope, p value.Value, digits []value.Value) []value.Value {
 		e.scopes = append(e.scopes, in)
-		for k, l := range e.outer {
-			e.at[l] = digits[k]
-		}
-		more := digits[len(e.outer):]
+		more := make([]value.Value, len(e.rows))
 		var tile value.Value
-		if e.tile > 0 {
-			tile, more = more[0], more[1:]
+		for k, d := range order {
+			switch {
+			case d.loop >= 0:
+				e.at[d.loop] = digits[k]
+			case d.row >= 0:
+				more[d.row] = digits[k]
+			default:
+				tile = digits[k]
+			}
 		}
 		e.now = [2]int{1, 1}
 		e.rowTiles(in, 0, more, func() { e.point(tile) })
@@ -142,8 +162,10 @@ func (e *emitter) rowTiles(s *scope, k int, tiles []value.Value, body func()) {
 	w := e.rows[k]
 	first := s.mul(tiles[k], int64Const(w.n))
 	if n, ok := e.extents[w.loop].isConst(); ok {
+		e.start[k] = nil
 		if n%w.n != 0 {
 			last := int64Const(n - w.n)
+			e.start[k] = first
 			first = s.choose(s.icmp(enum.IPredSLT, first, last), first, last)
 		}
 		e.at[w.loop], e.now[k] = first, w.n
@@ -345,6 +367,9 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 			}
 			return
 		}
+		if len(e.post) > 0 {
+			e.fetchOperands(ins)
+		}
 		var states []value.Value
 		width := 1
 		for range ins {
@@ -360,7 +385,12 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 			return out
 		})
 		for k, in := range ins {
-			e.storeResult(in, 0, e.finish(states[k*width:(k+1)*width]))
+			z := e.finish(states[k*width : (k+1)*width])
+			if len(e.post) > 0 {
+				e.storePost(in, z)
+				continue
+			}
+			e.storeResult(in, 0, z)
 		}
 	})
 }

@@ -27,7 +27,7 @@ func @f(%x: f32[B, 32], %y: f32[B, 32], %c: f32[B, 8]) -> (f32[B, 8], f32[B, 8],
 func TestJoin(t *testing.T) {
 	m := parse(t, joinable)
 	l := newLowering(m, levels[1], codegen.Fast)
-	f := l.arrange(fuse(m.Funcs[0]), 1, nil, nil, m.Funcs[0].Results)
+	f := l.arrange(fuse(m.Funcs[0]), 1, nil, nil, m.Funcs[0].Results, nil)
 	var results [][]string
 	for _, in := range f.Body {
 		var names []string

@@ -32,7 +32,7 @@ func (l *lowering) addKernel(key string, data exec.Kernel, write func(m *module,
 // data returns what is needed to size a launch of t.
 func (t *loopNest) data() exec.Kernel {
 	k := exec.Kernel{
-		Results: slices.Repeat([]tensor.DType{t.result}, len(t.roots)), Operands: len(t.types), Cost: t.cost, Clear: t.scatter, Merge: -1,
+		Results: slices.Repeat([]tensor.DType{t.result}, t.results()), Operands: len(t.types), Cost: t.cost, Clear: t.scatter, Merge: -1,
 		Across: len(t.rows) > 0 && t.across, Identity: identityBytes(t),
 	}
 	if t.v < 0 {

@@ -59,7 +59,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	body, b.unpooled = l.unpool(body, kept)
 	b.def = definitions(body)
 	b.epilogues = l.epilogues(body, kept)
-	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues, b.unpooled, kept)); err != nil {
+	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues, b.unpooled, kept, updatesFromSums(body, inPlace))); err != nil {
 		return nil, err
 	}
 	p.Results = b.numbers(f, f.Results)

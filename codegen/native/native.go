@@ -11,6 +11,7 @@
 //	arrange.go   the copies that contractions want, once each and out of scans
 //	prepare.go   sums of products: operands padded, permuted or in panels, to be read without tests and in single steps
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
+//	post.go      updates of weights from the sums that are their gradients, which are not written
 //	winograd.go  convolutions of 3×3 by Winograd's algorithm (winograd_emit.go, winograd_transform.go), unless the math is strict
 //	epilogue.go  what follows such a convolution, computed with it
 //	unpool.go    gradients before max-pooling, read by such convolutions as they were pooled

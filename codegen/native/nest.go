@@ -38,6 +38,7 @@ type loopNest struct {
 
 	guards []guard
 	roots  []*node // one for each result; several are of a map only, and of one element type
+	post   []*node // what is stored in the place of a sum, from it: see Note [Updates from sums]
 	cost   int     // of the bodies at a point, see cost
 	outs   *access // where a point's element lies; scatter: where it is added
 	number *form   // of a point among those reduced, for ArgMax and ArgMin
@@ -67,6 +68,7 @@ type node struct {
 	id     int
 
 	plusOne bool // 1 + op(args), computed together
+	sum     bool // in post: the sum
 }
 
 // nestCompiler turns an IR nest into a loopNest.
@@ -75,6 +77,8 @@ type nestCompiler struct {
 	low   *forms
 	known map[string]*node
 	memo  map[*ir.Expr]*node
+	first int                  // the least node's id
+	read  func(*ir.Read) *node // what a read is, where it is not an access of the nest's loops
 }
 
 // analyse prepares the loops of n with these bodies over operands of these types.
@@ -176,6 +180,12 @@ func (c *nestCompiler) expr(e *ir.Expr) *node {
 		nd.form = c.low.form(*e.Affine)
 		key = nd.form.String()
 	case ir.LeafRead:
+		if c.read != nil {
+			nd = c.read(e.Read)
+			nd.dtype = e.DType
+			key = fmt.Sprintf("operand %d", e.Read.Operand)
+			break
+		}
 		nd.access = c.low.access(e.Read)
 		key = nd.access.String()
 	default:
@@ -200,7 +210,7 @@ func (c *nestCompiler) expr(e *ir.Expr) *node {
 	if old := c.known[key]; old != nil {
 		nd = old
 	} else {
-		nd.id = len(c.known)
+		nd.id = c.first + len(c.known)
 		c.known[key] = nd
 	}
 	c.memo[e] = nd

@@ -45,7 +45,7 @@ type prover struct {
 }
 
 // bounded reports whether bounds of e follow from those of what it reads.
-func (p *prover) bounded(e *ir.Expr) bool {
+func (u *update) bounded(e *ir.Expr) bool {
 	if e.DType != tensor.F32 {
 		return false
 	}
@@ -55,13 +55,13 @@ func (p *prover) bounded(e *ir.Expr) bool {
 	case ir.LeafIndex:
 		return false
 	case ir.LeafRead:
-		return !e.Read.Guarded && p.args[e.Read.Operand].Type.DType == tensor.F32
+		return !e.Read.Guarded && u.args[e.Read.Operand].Type.DType == tensor.F32
 	}
 	if !exec.Bounds(e.Op) {
 		x := e.Op.Expand(e.Args)
-		return x != nil && p.bounded(x)
+		return x != nil && u.bounded(x)
 	}
-	return !slices.ContainsFunc(sides(e), func(a *ir.Expr) bool { return !p.bounded(a) })
+	return !slices.ContainsFunc(sides(e), func(a *ir.Expr) bool { return !u.bounded(a) })
 }
 
 // sides returns the operands that bound an op's result.
@@ -117,7 +117,7 @@ func (p *prover) newFact(e *ir.Expr) (int, error) {
 // operand returns the fact that bounds the elements of a value.
 func (p *prover) operand(v *ir.Value) (int, error) {
 	if of := p.def[v]; of != nil {
-		if a, b, ok := p.factors(of); ok {
+		if a, b, ok := factors(of); ok && p.known(a) && p.known(b) && fewer(of, a, b) {
 			return p.products(of, a, b)
 		}
 	}
@@ -126,7 +126,7 @@ func (p *prover) operand(v *ir.Value) (int, error) {
 
 // elements returns the fact that bounds the elements of a value in memory.
 func (p *prover) elements(v *ir.Value) (int, error) {
-	s := p.number[v]
+	s := p.numbers(p.p.fn, []*ir.Value{v})[0]
 	if len(v.Type.Shape) == 0 {
 		return p.add(exec.Fact{Kind: exec.FactScalar, Slot: s}), nil
 	}
@@ -150,8 +150,19 @@ func (p *prover) elements(v *ir.Value) (int, error) {
 	return p.add(exec.Fact{Kind: exec.FactMagnitude, Slot: z}), nil
 }
 
-// factors returns the factors of a sum of products, if they are fewer elements than it: a weight gradient, mostly.
-func (p *prover) factors(in *ir.Instr) (a, b *ir.Value, ok bool) {
+// known reports whether a value is in memory.
+func (p *prover) known(v *ir.Value) bool {
+	_, ok := p.number[v]
+	return ok
+}
+
+// fewer reports whether the factors a and b of a sum have fewer elements than it.
+func fewer(in *ir.Instr, a, b *ir.Value) bool {
+	return 2*(weight(a.Type.Shape...)+weight(b.Type.Shape...)) < weight(in.Result().Type.Shape...)
+}
+
+// factors returns the factors of a sum of products.
+func factors(in *ir.Instr) (a, b *ir.Value, ok bool) {
 	if in.Op != ir.OpNest {
 		return nil, nil, false
 	}
@@ -160,18 +171,13 @@ func (p *prover) factors(in *ir.Instr) (a, b *ir.Value, ok bool) {
 		return nil, nil, false
 	}
 	var of [2]*ir.Value
-	total := 0.0
 	for k, x := range n.Body.Args {
 		if x.Leaf != ir.LeafRead || x.Read.Else != 0 {
 			return nil, nil, false
 		}
 		of[k] = in.Args[x.Read.Operand]
-		if _, ok := p.number[of[k]]; !ok { // it is in no memory
-			return nil, nil, false
-		}
-		total += weight(of[k].Type.Shape...)
 	}
-	return of[0], of[1], 2*total < weight(in.Result().Type.Shape...)
+	return of[0], of[1], true
 }
 
 // products returns the fact that bounds a sum of products.

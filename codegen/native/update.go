@@ -29,6 +29,8 @@ type update struct {
 	bodies []*ir.Expr
 	args   []*ir.Value
 	loc    ir.Loc
+
+	product *ir.Instr // one of args, which is computed with the update; nil: there is none
 }
 
 // updates finds the updates of f and takes them out of its body.
@@ -433,12 +435,15 @@ func isFinite(e *ir.Expr) *ir.Expr {
 
 // update appends the launch that computes an update.
 func (b *bodyLowering) update(u *update) error {
-	args := b.numbers(b.p.fn, u.args)
 	results := make([]int, len(u.cells))
 	for k, c := range u.cells {
 		results[k] = b.p.slot(exec.Slot{Type: c.Type, Place: exec.Cell, Index: b.cells[c]})
 	}
 	what := "update"
+	if u.product != nil {
+		return b.fromSum(u, u.bodies, results, what)
+	}
+	args := b.numbers(b.p.fn, u.args)
 	if len(u.bodies) == 1 {
 		what = nestName(u.nest)
 	}
@@ -451,9 +456,19 @@ func (b *bodyLowering) checkUpdate(u *update, proof *exec.Proof) error {
 	if n == nil {
 		return nil
 	}
-	args := b.numbers(b.p.fn, u.args)
 	z := b.p.slot(exec.Slot{Type: ir.Scalar(tensor.Bool), Place: exec.Arena})
 	first := len(b.p.Steps)
+	var args []int
+	if u.product != nil {
+		each := b.p.slot(exec.Slot{Type: ir.Type{DType: tensor.Bool, Shape: u.nest.ResultShape()}, Place: exec.Arena})
+		if err := b.fromSum(u, []*ir.Expr{n.Body}, []int{each}, "next values"); err != nil {
+			return err
+		}
+		read := ir.ReadOf(tensor.Bool, 0, ir.Loops(0, len(n.Index))...)
+		args, n = []int{each}, &ir.Nest{Combine: ir.Min, Index: n.Index, Body: read}
+	} else {
+		args = b.numbers(b.p.fn, u.args)
+	}
 	if err := b.single(b.p, n, []*ir.Expr{n.Body}, args, []int{z}, "check", u.loc); err != nil {
 		return err
 	}

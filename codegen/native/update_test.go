@@ -442,3 +442,106 @@ func TestProofsReplaceChecks(t *testing.T) {
 		t.Error("no error for the logarithm of a negative number")
 	}
 }
+
+// sumModule has updates from sums over the batch, of which the rows do not fill tiles, nor the columns vectors; @kept returns such a sum, too.
+const sumModule = `
+cell @w: f32[2111, 499] param
+cell @v: f32[2111, 499] slot
+cell @n: f32[] slot
+
+func @step(%x: f32[B, 2111], %y: f32[B, 499]) -> (loss: f32[]) finite {
+  %w: f32[2111, 499] = read @w
+  %v: f32[2111, 499] = read @v
+  %n: f32[] = read @n
+  %m: f32[] = map [] add(%n[], 1.0)
+  write @n, %m
+  %g: f32[2111, 499] = sum [i<2111, j<499 | b<B] mul(%x[b, i], %y[b, j])
+  %0: f32[2111, 499] = map [i<2111, j<499] add(mul(0.9, %v[i, j]), %g[i, j])
+  %1: f32[2111, 499] = map [i<2111, j<499] sub(%w[i, j], div(mul(0.1, %0[i, j]), %m[]))
+  write @v, %0
+  write @w, %1
+  return %n
+}
+
+func @kept(%x: f32[B, 2111], %y: f32[B, 499]) -> (loss: f32[], f32[2111, 499]) finite {
+  %w: f32[2111, 499] = read @w
+  %n: f32[] = read @n
+  %g: f32[2111, 499] = sum [i<2111, j<499 | b<B] mul(%x[b, i], %y[b, j])
+  %1: f32[2111, 499] = map [i<2111, j<499] sub(%w[i, j], mul(0.1, %g[i, j]))
+  write @w, %1
+  return %n, %g
+}
+`
+
+func TestUpdatesFromSums(t *testing.T) {
+	m := parse(t, sumModule)
+	program, _ := stored(t, m)
+	for k, want := range []bool{true, false} { // a kernel with two factors, two cells and a number
+		f, found := &program.Funcs[k], false
+		for _, st := range f.Steps[f.Gate:] {
+			found = found || len(st.Launch.Results) == 2 && len(st.Launch.Args) == 5
+		}
+		if found != want {
+			t.Errorf("%s: the update is computed from the sum: %v, want %v", m.Funcs[k].Name, found, want)
+		}
+	}
+	p, q := compileBoth(t, m)
+	one, err := exec.New(program, exec.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for step, batch := range []int{5, 1, 33, 64} {
+		x, y := random(uint32(step), tensor.F32, -1, 1, batch, 2111), random(uint32(step+50), tensor.F32, -1, 1, batch, 499)
+		for _, fn := range []string{"step", "kept"} {
+			got, want := mustCall(t, p, fn, x, y), mustCall(t, q, fn, x, y)
+			mustCall(t, one, fn, x, y)
+			for k := range want {
+				if d := differ(got[k], want[k], 1e-5); d != "" {
+					t.Errorf("%s of %d: result %d: %s", fn, batch, k, d)
+				}
+			}
+			for _, c := range m.Cells {
+				got, _ := p.Cell(c.Name)
+				want, _ := q.Cell(c.Name)
+				alone, _ := one.Cell(c.Name)
+				if d := differ(got, want, 1e-5); d != "" {
+					t.Fatalf("%s of %d: %s: %s", fn, batch, c.Name, d)
+				}
+				if d := differ(got, alone, 0); d != "" {
+					t.Fatalf("%s of %d: %s differs with one thread: %s", fn, batch, c.Name, d)
+				}
+			}
+		}
+	}
+	// What bounds do not prove is computed and checked.
+	cell := func(p runtime.Program, name string) *tensor.Tensor {
+		x, err := p.Cell(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x
+	}
+	x, y := random(7, tensor.F32, -1, 1, 3, 2111), random(8, tensor.F32, -1, 1, 3, 499)
+	w := cell(p, "w")
+	w.F32[2111*499-1] = 3e38
+	for _, p := range []runtime.Program{p, q} {
+		if err := p.SetCell("w", w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n, err := checksOf(t, p, "step", x, y); n != 2 || err != nil { // of n, and of w and v
+		t.Errorf("%d checks of a large weight, %v", n, err)
+	}
+	mustCall(t, q, "step", x, y)
+	if d := differ(cell(p, "w"), cell(q, "w"), 1e-5); d != "" {
+		t.Errorf("a large weight: %s", d)
+	}
+	before := cell(p, "w")
+	x.F32[2110], y.F32[498] = 1e30, 1e30
+	if _, err := p.Call("step", x, y); err == nil {
+		t.Error("no error for a gradient that overflows")
+	}
+	if d := differ(cell(p, "w"), before, 0); d != "" {
+		t.Errorf("after an overflow: %s", d)
+	}
+}
