@@ -34,18 +34,31 @@ type sourceProgram struct {
 // openProgram compiles a program in a folder of its own; the data is opened meanwhile.
 func openProgram(t *testing.T, text string, files map[string]string) *sourceProgram {
 	t.Helper()
-	p, list := compileWithData(t, text, files)
-	if list.HasErrors() {
-		var b strings.Builder
-		if err := diag.Render(&b, list, false); err != nil {
-			t.Fatal(err)
-		}
-		t.Fatalf("the program does not compile:\n%s", b.String())
-	}
-	return p
+	return openProgramOn(t, text, files, setting{backend: interp.Backend{}})
 }
 
-func compileWithData(t *testing.T, text string, files map[string]string) (*sourceProgram, *diag.List) {
+// openProgramOn is openProgram for one way to compile.
+func openProgramOn(t *testing.T, text string, files map[string]string, s setting) *sourceProgram {
+	t.Helper()
+	p, ds, list := readWithData(t, text, files)
+	if list.HasErrors() {
+		t.Fatalf("the program does not compile:\n%s", rendered(t, list))
+	}
+	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
+		t.Fatal(err)
+	}
+	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Math: s.math(), Threads: s.threads})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := train.Init(prog, p, 0); err != nil {
+		t.Fatal(err)
+	}
+	return &sourceProgram{p, prog, ds}
+}
+
+// readWithData writes files into a folder and reads a program that stands there, and the data that it opened last.
+func readWithData(t *testing.T, text string, files map[string]string) (*plan.Program, *data.Dataset, *diag.List) {
 	t.Helper()
 	dir := t.TempDir()
 	for name, contents := range files {
@@ -57,34 +70,20 @@ func compileWithData(t *testing.T, text string, files map[string]string) (*sourc
 			t.Fatal(err)
 		}
 	}
-	s := &sourceProgram{}
 	file := filepath.Join(dir, "program.nn")
 	read := func(path string) (*diag.File, error) { return source(t, path), nil }
+	var opened *data.Dataset
 	p, list := lang.Compile(diag.NewFile(file, text), lang.Options{Read: read, Schema: func(d *plan.Data) error {
 		fields := d.Fields
 		d.Fields = nil
 		ds, err := train.OpenData(&plan.Program{File: file}, d)
 		d.Fields = fields
 		if err == nil {
-			s.data, d.Fields = ds, train.FieldsOf(ds)
+			opened, d.Fields = ds, train.FieldsOf(ds)
 		}
 		return err
 	}})
-	if list.HasErrors() {
-		return s, list
-	}
-	if err := passes.Run(p.Module, passes.Options{}); err != nil {
-		t.Fatal(err)
-	}
-	prog, err := interp.Backend{}.Compile(p.Module, codegen.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.plan, s.prog = p, prog
-	if err := train.Init(prog, p, 0); err != nil {
-		t.Fatal(err)
-	}
-	return s, list
+	return p, opened, list
 }
 
 // train trains the program's first train and returns the values of each epoch.
@@ -411,7 +410,7 @@ func TestDataDeclarationErrors(t *testing.T) {
 	} {
 		t.Run(c.data, func(t *testing.T) {
 			text := "data D {\n    " + strings.ReplaceAll(strings.ReplaceAll(c.data, ", order", "\n    order"), ", shuffle", "\n    shuffle") + "\n}\n"
-			_, list := compileWithData(t, text, files)
+			_, _, list := readWithData(t, text, files)
 			for _, d := range list.All {
 				if strings.Contains(d.Message, strings.TrimPrefix(c.want, "there is no folder DIR")) {
 					return
@@ -428,7 +427,7 @@ func TestStandardiseErrors(t *testing.T) {
 		{"x: standardise(z)", "there is no `z` here"},
 		{"k: standardise(k)", "standardise is for columns of numbers, and k is none"},
 	} {
-		_, list := compileWithData(t, `data D {
+		_, _, list := readWithData(t, `data D {
     source: csv(train: "d.csv", columns: { x: f32, k: i32 })
     map: { `+c.entry+` }
 }

@@ -113,6 +113,22 @@ func TestConformancePage(t *testing.T) {
 		line("| %d | %s | %s | %s | %s |", i+1, row.says, testLinks(t, row.tests), row.tolerance, row.open)
 	}
 
+	line("\n## Rules of the language\n\nEach is shown by programs that must hold on every backend, and by others that must be refused at the line at fault: %s reads them from [testdata/rules](../conformance/testdata/rules).\n",
+		testLinks(t, "conformance: TestRules"))
+	line("| # | rule | holds | refused |\n|---|---|---|---|")
+	for _, r := range readRules(t) {
+		var holds, refused []string
+		for _, c := range r.cases {
+			if c.refused {
+				refused = append(refused, c.says)
+			} else {
+				holds = append(holds, c.says)
+			}
+		}
+		cell := func(s string) string { return strings.ReplaceAll(s, "|", "\\|") }
+		line("| %s | %s | %s | %s |", r.number, cell(r.title), cell(strings.Join(holds, "; ")), cell(strings.Join(refused, "; ")))
+	}
+
 	line("\n## Goldens of the library\n\nEach tensor has a tolerance of its own, about two roundings above the error that was measured; `atol + rtol · |value|`.\n")
 	line("| framework | kind | cases | tensors | least and greatest atol | greatest rtol |\n|---|---|---|---|---|---|")
 	type sum struct {

@@ -720,8 +720,8 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 	if !ok {
 		return v, true // a field type: the shape is checked by the model
 	}
-	// Numbers stay exact until they meet a run-time value.
-	if !p.Type.HasShape {
+	// Numbers stay exact until they meet a run-time value. An i32 is one: its quotients are rounded down.
+	if !p.Type.HasShape && d != tensor.I32 {
 		if n, ok := v.(number); ok {
 			if _, ok := constantArray(n, d); !ok {
 				return wrong(article(d) + d.String())

@@ -89,6 +89,8 @@ type frame struct {
 	round    string  // rounds of enclosing repeats, part of the place of an instance
 	expect   *expect // the type that the context gives an expression, if any
 
+	minimize func(*frame, *syntax.Minimize) // the body of a train or a test: executes the statement
+
 	frozen  bool // in a layer that is not trained, see Note [Frozen instances]
 	sharing bool // parameters are shared, whatever the function says
 

@@ -180,6 +180,10 @@ func (f *frame) statement(s syntax.Stmt) {
 	case *syntax.Expect:
 		f.errorf(s.Span(), diag.Misplaced, "`expect` belongs in a test")
 	case *syntax.Minimize:
+		if f.minimize != nil {
+			f.minimize(f, s)
+			return
+		}
 		f.errorf(s.Span(), diag.Misplaced, "`minimize` belongs in a train or a test")
 	case *syntax.Yield:
 		f.errorf(s.Span(), diag.Misplaced, "`yield` belongs in a scan")
@@ -202,7 +206,7 @@ func (f *frame) let(s *syntax.Let) {
 	v := inner.drawn(s.Value, inner.eval(s.Value))
 	f.enter(s)
 	if declared != nil {
-		v = f.fit(v, declared, s.Value, s.Type)
+		v = f.fit(inner.filled(v, declared, s.Value), declared, s.Value, s.Type)
 	}
 	if !s.Tuple {
 		f.define(s.Names[0], f.keep(v, s.Names[0].Name, s.Type))
@@ -412,6 +416,15 @@ func (f *frame) pipe(n *syntax.Pipe) value {
 	fn := f.eval(n.F)
 	f.enter(n.F)
 	if isPoison(x, fn) {
+		return poison{}
+	}
+	if l, ok := fn.(*layerValue); ok { // its first list of arguments is missing, not that x fits into it
+		brackets := "(…)"
+		if len(l.decl.Config) == 0 {
+			brackets = "()"
+		}
+		d := f.errorf(n.F.Span(), diag.MissingConfiguration, "%s is a layer without its configuration", l.decl.Name.Name)
+		d.Fix = "brackets that describe it come first, even if they are empty: x |> " + l.decl.Name.Name + brackets
 		return poison{}
 	}
 	return f.call(&callSite{node: n, at: n.F.Span(), fn: n.F, args: []*argument{{node: n.X, value: x}}}, fn)

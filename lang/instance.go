@@ -312,17 +312,7 @@ func (f *frame) initial(v value, t *expect, s *syntax.Cell) value {
 	if s.Init != nil {
 		n = s.Init
 	}
-	site := &callSite{node: n, at: n.Span()}
-	f.expect = t
-	switch fn := v.(type) {
-	case *fnValue, *overloads:
-		v = f.call(site, fn)
-	case *builtin:
-		if fn.dims != nil {
-			v = fn.dims(f, site, t.shape)
-		}
-	}
-	f.expect = nil
+	v = f.filled(v, t, n)
 	if isPoison(v) {
 		return poison{}
 	}
@@ -331,6 +321,22 @@ func (f *frame) initial(v value, t *expect, s *syntax.Cell) value {
 		at = &syntax.Type{At: syntax.At{Pos: s.Name.Span()}}
 	}
 	return f.fit(v, t, n, at)
+}
+
+// filled is v, or what it makes of a declared type if it is a function that draws or fills a shape.
+func (f *frame) filled(v value, t *expect, n syntax.Node) value {
+	site := &callSite{node: n, at: n.Span()}
+	f.expect = t
+	defer func() { f.expect = nil }()
+	switch fn := v.(type) {
+	case *fnValue, *overloads:
+		return f.call(site, fn)
+	case *builtin:
+		if fn.dims != nil {
+			return fn.dims(f, site, t.shape)
+		}
+	}
+	return v
 }
 
 // assign executes `target <- value`.

@@ -2,6 +2,8 @@ package lang
 
 import (
 	"slices"
+	"fmt"
+	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -30,6 +32,7 @@ func (m *modelValue) describe() string { return "the model " + m.decl.Name.Name 
 // modelFunction is a model as an IR function. Its parameters are the model's, then seed and step if it draws random numbers.
 type modelFunction struct {
 	f        *ir.Func
+	cells    map[*ir.Cell]*ir.Value // that it reads
 	inputs   []*expect
 	lengths  map[string][2]int // parameters that are examples' own lengths: which input's dimension each belongs to
 	output   value             // of the shape of what it returns: an array, or a tuple of arrays
@@ -112,8 +115,38 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 		return nil
 	}
 	mf.f = e.module.AddFunc(fn.b.Func)
+	mf.cells = fn.cells
+	if other := m.functions[1-k]; other != nil && other.f != nil && !e.sameCells(m) {
+		return nil
+	}
 	return mf
 }
+
+// sameCells reports parameters and states that a model has only while it trains, or only while it predicts: weights files would not fit.
+func (e *elaborator) sameCells(m *modelValue) bool {
+	same := true
+	for k, when := range []string{"only while it does not train", "only while it trains"} {
+		for _, i := range e.instances {
+			for _, c := range i.ordered {
+				_, has := m.functions[k].cells[c]
+				if _, always := m.functions[1-k].cells[c]; !has || always {
+					continue
+				}
+				same = false
+				at := i.cellAt[lastPart(c.Name)]
+				if e.isStd(at) {
+					at = m.decl.Name.Span()
+				}
+				d := e.report(at, diag.Span{}, diag.Misplaced, fmt.Sprintf("the model %s has %s %s", m.decl.Name.Name, c.Name, when))
+				d.Fix = "declare it before `if`, so that the model has the same parameters whether it trains or not"
+			}
+		}
+	}
+	return same
+}
+
+// lastPart is a cell's own name.
+func lastPart(path string) string { return path[strings.LastIndexByte(path, '.')+1:] }
 
 // inputType is the type of a model's parameter.
 func (f *frame) inputType(p *syntax.Param) *expect {

@@ -290,6 +290,8 @@ func (n *names) binders(list []*syntax.Binder, reduces bool) {
 		case b.Name.Name == "batch":
 			if !reduces {
 				n.wrong(b.Span(), diag.MisplacedBatch, "`batch` can be reduced over, as in mean[batch], and is no index otherwise")
+			} else if n.body == dataBody {
+				n.wrong(b.Span(), diag.MisplacedBatch, "an example of data must not depend on its neighbours: there is no batch here")
 			}
 		default:
 			n.expr(b.Bound)

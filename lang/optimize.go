@@ -15,9 +15,14 @@ import (
 
 // update adds the gradients of a loss, given also as each example's own, and the optimiser's updates of the parameters that it reaches.
 func (t *trainer) update(f *frame, m *syntax.Minimize, own, loss *array) {
-	reached := reachedParams(t.module, f.shared(loss))
+	reached := reachedParams(t.module, f.shared(loss), false)
 	if len(reached) == 0 {
 		f.errorf(m.Loss.Span(), diag.NotTrained, "this loss depends on no parameter, so there is nothing to train")
+		return
+	}
+	if len(reachedParams(t.module, f.shared(loss), true)) == 0 {
+		d := f.errorf(m.Loss.Span(), diag.NotTrained, "no gradient flows from this loss to a parameter, so there is nothing to train")
+		d.Fix = "comparisons, argmax, categorical, i32 and stop_gradient have a gradient of zero; minimise something smooth, such as a crossentropy in the place of an accuracy"
 		return
 	}
 	type update struct {
@@ -400,8 +405,9 @@ func (t *trainer) slotCell(f *frame, s *syntax.Cell, weight *ir.Cell, slot strin
 	f.define(s.Name, f.readCell(c).named(s.Name.Name, diag.Span{}))
 }
 
-// reachedParams lists the parameters that v depends on, in the order of the module's cells.
-func reachedParams(m *ir.Module, v *ir.Value) []*ir.Cell {
+// reachedParams lists the parameters that v depends on, in the order of the module's cells; if flows, only those that a gradient
+// may flow to.
+func reachedParams(m *ir.Module, v *ir.Value, flows bool) []*ir.Cell {
 	reached := map[*ir.Cell]bool{}
 	seen := map[*ir.Instr]bool{}
 	var visit func(v *ir.Value)
@@ -420,6 +426,13 @@ func reachedParams(m *ir.Module, v *ir.Value) []*ir.Cell {
 			inside = in.Call.Results
 		case ir.OpScan:
 			inside = in.Scan.Body.Results
+		case ir.OpNest:
+			if flows {
+				for _, i := range flowsTo(in.Nest) {
+					visit(in.Args[i])
+				}
+				return
+			}
 		}
 		for _, r := range inside {
 			visit(r)
@@ -436,4 +449,28 @@ func reachedParams(m *ir.Module, v *ir.Value) []*ir.Cell {
 		}
 	}
 	return cells
+}
+
+// flowsTo lists the operands of a nest to which something of its result's cotangent may flow.
+func flowsTo(n *ir.Nest) []int {
+	if n.Combine == ir.ArgMax || n.Combine == ir.ArgMin {
+		return nil
+	}
+	var operands []int
+	var walk func(e *ir.Expr)
+	walk = func(e *ir.Expr) {
+		switch {
+		case e.DType != tensor.F32:
+		case e.Leaf == ir.LeafRead:
+			operands = append(operands, e.Read.Operand)
+		case e.Leaf == ir.NotLeaf:
+			for i, a := range e.Args {
+				if e.Op.Row().Grad[i] != "0" {
+					walk(a)
+				}
+			}
+		}
+	}
+	walk(n.Body)
+	return operands
 }

@@ -45,6 +45,11 @@ func (t *trainer) testFunction(decl *syntax.Test, name string) (*ir.Func, *plan.
 	fn.fixedSeed = true
 	f := &frame{elaborator: t.elaborator, function: fn, scope: newScope(t.globals), inst: t.inst}
 	p := &plan.Test{Name: decl.Name.Value, Func: name, Loc: f.locate(decl.Span())}
+	f.minimize = func(f *frame, s *syntax.Minimize) {
+		fn.training = true
+		t.minimizeStep(f, s, nil)
+		fn.training = false
+	}
 	errors := len(t.diags.All)
 	expects := false
 	for _, s := range decl.Body.Stmts {
@@ -52,10 +57,6 @@ func (t *trainer) testFunction(decl *syntax.Test, name string) (*ir.Func, *plan.
 		case *syntax.Expect:
 			expects = true
 			f.expectation(s, p)
-		case *syntax.Minimize:
-			fn.training = true
-			t.minimizeStep(f, s, nil)
-			fn.training = false
 		default:
 			f.statement(s)
 		}

@@ -61,11 +61,9 @@ func (e *elaborator) train(decl *syntax.Train) {
 	t.set = f.readClauses(decl.Body, "train", trainClauses, func(syntax.Stmt) {})
 	t.readPlan(f, p)
 	t.findEvery(f, p)
-	for _, s := range decl.Body.Stmts {
-		if m, ok := s.(*syntax.Minimize); ok {
-			_, clips := clipsExamples(m)
-			t.spread = t.spread || clips
-		}
+	for _, m := range minimizes(decl.Body) {
+		_, clips := clipsExamples(m)
+		t.spread = t.spread || clips
 	}
 	if g := t.set.given["clip"]; g != nil {
 		_, clips := clipsExamples(&syntax.Minimize{Clip: g.node})
@@ -232,14 +230,27 @@ func (t *trainer) findData(f *frame, p *plan.Train) bool {
 	return true
 }
 
+// minimizes lists the minimize statements of a body, also those that are repeated.
+func minimizes(b *syntax.Block) []*syntax.Minimize {
+	var list []*syntax.Minimize
+	for _, s := range b.Stmts {
+		switch s := s.(type) {
+		case *syntax.Minimize:
+			list = append(list, s)
+		case *syntax.RepeatStmt:
+			list = append(list, minimizes(s.Body)...)
+		}
+	}
+	return list
+}
+
 // maxEvery bounds the different periods of one train, each of which doubles the number of step functions.
 const maxEvery = 3
 
 // findEvery collects the periods of `minimize … every n`.
 func (t *trainer) findEvery(f *frame, p *plan.Train) {
-	for _, s := range t.decl.Body.Stmts {
-		m, ok := s.(*syntax.Minimize)
-		if !ok || m.Every == nil {
+	for _, m := range minimizes(t.decl.Body) {
+		if m.Every == nil {
 			continue
 		}
 		n, ok := f.constInt(m.Every)
@@ -365,17 +376,16 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 	}
 	var named []metric
 	minimized := false
+	f.minimize = func(inner *frame, s *syntax.Minimize) {
+		minimized = true
+		l := t.minimizeStep(inner, s, nil)
+		note(l)
+		if name, ok := s.Loss.(*syntax.Name); ok && l != nil && inner.round == "" { // reported under its name too
+			named = append(named, metric{name: name.Name, value: l})
+		}
+	}
 	for _, s := range t.decl.Body.Stmts {
-		switch s := s.(type) {
-		case *syntax.Clause:
-		case *syntax.Minimize:
-			minimized = true
-			l := t.minimizeStep(f, s, nil)
-			note(l)
-			if name, ok := s.Loss.(*syntax.Name); ok && l != nil { // reported under its name too
-				named = append(named, metric{name: name.Name, value: l})
-			}
-		default:
+		if _, setting := s.(*syntax.Clause); !setting {
 			f.statement(s)
 		}
 	}
@@ -413,6 +423,7 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 	}
 	if training {
 		t.averages(f, p)
+		t.needsStreams(fn.b.Func)
 	}
 	if len(t.diags.All) > errors || len(losses) == 0 || t.wantsSpread && !t.spread {
 		return nil, false
@@ -449,6 +460,39 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 		}
 	}
 	return fn.b.Func, true
+}
+
+// needsStreams demands that rows of the data go on from batch to batch if a stream does.
+func (t *trainer) needsStreams(step *ir.Func) {
+	if len(t.data) == 0 || t.data[0].plan.Order == "streams" {
+		return
+	}
+	seen := map[*ir.Func]bool{}
+	var find func(f *ir.Func) *ir.Cell
+	find = func(f *ir.Func) *ir.Cell {
+		if f == nil || seen[f] {
+			return nil
+		}
+		seen[f] = true
+		for _, in := range f.Body {
+			if in.Cell != nil && in.Cell.Kind == ir.Stream {
+				return in.Cell
+			}
+			inner := in.Call
+			if in.Scan != nil {
+				inner = in.Scan.Body
+			}
+			if c := find(inner); c != nil {
+				return c
+			}
+		}
+		return nil
+	}
+	if c := find(step); c != nil {
+		name := t.data[0].decl.Name.Name
+		d := t.report(t.decl.On[0].Span(), diag.Span{}, diag.ConflictingSettings, fmt.Sprintf("the stream %s goes on from batch to batch, and the rows of %s do not", c.Name, name))
+		d.Fix = `add order: "streams" to ` + name
+	}
 }
 
 // bindBatch gives a function that reads no field of its data one, which tells how many examples there are.

@@ -57,12 +57,13 @@ type reverse struct {
 	same        substitution // reads of a cell in the same state
 	active      map[*ir.Value]bool
 	cotangent   map[*ir.Value]*ir.Value
-	loop        *loop // the scan whose body this sweep is in, or nil
+	chosen      map[*ir.Value]bool // cotangents among which there are zeros of sides not chosen
+	loop        *loop              // the scan whose body this sweep is in, or nil
 }
 
 // differentiate returns instructions that compute what the grad instruction g stands for, after the instructions before it.
 func differentiate(before []*ir.Instr, g *ir.Instr) ([]*ir.Instr, []*ir.Value, error) {
-	r := &reverse{Builder: ir.NewFunc(""), same: equalReads(before), cotangent: map[*ir.Value]*ir.Value{}}
+	r := &reverse{Builder: ir.NewFunc(""), same: equalReads(before), cotangent: map[*ir.Value]*ir.Value{}, chosen: map[*ir.Value]bool{}}
 	y, xs := r.same.of(g.Args[0]), g.Args[1:]
 	r.findActive(before, []*ir.Value{y}, xs)
 	r.Loc = g.Loc
@@ -93,7 +94,9 @@ func (r *reverse) sweep(body []*ir.Instr) error {
 		case ir.OpNest:
 			r.nest(in)
 		case ir.OpReshape:
-			r.add(in.Args[0], r.Reshape(r.cotangent[in.Result()], r.same.of(in.Args[0]).Type.Shape...))
+			x := r.same.of(in.Args[0])
+			r.add(x, r.Reshape(r.cotangent[in.Result()], x.Type.Shape...))
+			r.chosen[x] = r.chosen[x] || r.chosen[in.Result()]
 		case ir.OpConst, ir.OpRead:
 		case ir.OpScan:
 			if err := r.scan(in); err != nil {
@@ -206,8 +209,9 @@ func (r *reverse) flow(f flow) {
 
 // part is the cotangent that flows into one element of an operand at each point of a nest.
 type part struct {
-	read *ir.Read
-	body *ir.Expr
+	read   *ir.Read
+	body   *ir.Expr
+	chosen bool // see Note [Sides not chosen]
 }
 
 // nest adds to the cotangents of a nest's operands.
@@ -243,9 +247,11 @@ func (r *reverse) nest(in *ir.Instr) {
 	}
 
 	var parts []part
-	r.backward(n.Body, z, dz, in.Args, &parts)
+	b := backward{reverse: r, args: in.Args, single: singlePoints(n), parts: &parts}
+	b.expr(n.Body, z, dz, r.chosen[in.Result()])
 	for _, p := range parts {
 		x := r.same.of(in.Args[p.read.Operand])
+		r.chosen[x] = r.chosen[x] || p.chosen
 		d := &ir.Nest{
 			Combine: ir.Sum, Index: n.Index, Write: p.read.Index, Shape: x.Type.Shape,
 			Guards: slices.Clone(n.Guards), Body: fold(p.body),
@@ -267,30 +273,81 @@ func (r *reverse) nest(in *ir.Instr) {
 	}
 }
 
-// backward carries the cotangent dz of expression e, whose value is z, to the reads in e.
-func (r *reverse) backward(e, z, dz *ir.Expr, args []*ir.Value, parts *[]part) {
+// backward carries cotangents through the body of a nest.
+//
+// # Note [Sides not chosen]
+//
+// The side of a select that is not chosen gets no gradient, also where it is not finite: of where(x > 0, sqrt(x), 0) the gradient at 0
+// is 0. Its cotangent is a zero, which times the infinite derivative of sqrt would be no number. So below a select a cotangent of zero
+// stays one: select(equal(dz, 0), 0, dz · derivative), from nest to nest, up to the next sum of products. There it ends, as the factors of
+// such sums are finite in all programs that make sense, and as a select between them would take away what makes products fast.
+type backward struct {
+	*reverse
+	args   []*ir.Value
+	single bool // no sum: each element has one point
+	parts  *[]part
+}
+
+// expr carries the cotangent dz of expression e, whose value is z, to the reads in e; chosen says that it may be a zero of a side not chosen.
+func (b *backward) expr(e, z, dz *ir.Expr, chosen bool) {
 	switch {
 	case e.Leaf == ir.LeafRead:
-		if !r.active[r.same.of(args[e.Read.Operand])] {
+		if !b.active[b.same.of(b.args[e.Read.Operand])] {
 			return
 		}
-		for i, p := range *parts {
+		for i, p := range *b.parts {
 			if equalReadOf(p.read, e.Read, e.DType) {
-				(*parts)[i].body = ir.Apply(ir.OpAdd, p.body, dz)
+				(*b.parts)[i].body = ir.Apply(ir.OpAdd, p.body, dz)
+				(*b.parts)[i].chosen = p.chosen || chosen
 				return
 			}
 		}
-		*parts = append(*parts, part{e.Read, dz})
+		*b.parts = append(*b.parts, part{e.Read, dz, chosen})
 	case e.Leaf == ir.NotLeaf:
 		for i, a := range e.Args {
-			if a.DType != tensor.F32 || !r.readsActive(a, args) {
+			if a.DType != tensor.F32 || !b.readsActive(a, b.args) {
 				continue
 			}
-			if da := e.Op.GradOf(i, e.Args, z, dz); da != nil && !isZero(da) {
-				r.backward(a, a, da, args, parts)
+			da := e.Op.GradOf(i, e.Args, z, dz)
+			if da == nil || isZero(da) {
+				continue
 			}
+			still := chosen || e.Op == ir.OpSelect
+			if still && scales(da, dz) {
+				if still = b.single; still {
+					da = ir.Apply(ir.OpSelect, ir.Apply(ir.OpEqual, dz, ir.F32(0)), ir.F32(0), da)
+				}
+			}
+			b.expr(a, a, da, still)
 		}
 	}
+}
+
+// singlePoints reports whether each element of a nest's result comes from one of its points.
+func singlePoints(n *ir.Nest) bool {
+	if n.Write == nil {
+		return n.Out == len(n.Index)
+	}
+	found := map[int]bool{}
+	for _, at := range n.Write {
+		if i, ok := at.IsLoop(); ok {
+			found[i] = true
+		}
+	}
+	return len(found) == len(n.Index)
+}
+
+// scales reports whether da, which is made of dz, is more than dz, its negative, or one of these where a condition holds.
+func scales(da, dz *ir.Expr) bool {
+	switch {
+	case da == dz || isZero(da):
+		return false
+	case da.Leaf == ir.NotLeaf && da.Op == ir.OpNeg:
+		return scales(da.Args[0], dz)
+	case da.Leaf == ir.NotLeaf && da.Op == ir.OpSelect:
+		return scales(da.Args[1], dz) || scales(da.Args[2], dz)
+	}
+	return true
 }
 
 func equalReadOf(a, b *ir.Read, d tensor.DType) bool {

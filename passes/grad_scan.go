@@ -70,7 +70,7 @@ func (r *reverse) scan(in *ir.Instr) error {
 	b := &scanReverse{
 		reverse: r, in: in, args: in.Args,
 		inner: &reverse{
-			Builder: ir.NewFunc(""), same: substitution{}, cotangent: map[*ir.Value]*ir.Value{},
+			Builder: ir.NewFunc(""), same: substitution{}, cotangent: map[*ir.Value]*ir.Value{}, chosen: map[*ir.Value]bool{},
 			loop: &loop{unchanged: map[*ir.Value]bool{}},
 		},
 		inside: map[*ir.Value]*ir.Value{}, sources: map[*ir.Value]source{}, yields: map[*ir.Value]*ir.Value{},
@@ -99,6 +99,7 @@ func (r *reverse) scan(in *ir.Instr) error {
 	for i, seed := range seeds {
 		if seed != nil {
 			b.inner.add(b.inside[f.Results[i]], b.running(seed))
+			b.inner.chosen[b.inside[f.Results[i]]] = r.chosen[in.Results[i]] || i < s.Carried && selects(f)
 		}
 	}
 	if err := b.inner.sweep(body); err != nil {
@@ -302,6 +303,23 @@ func (b *scanReverse) running(v *ir.Value) *ir.Value {
 	}, v, b.counter, b.ended)
 }
 
+// markChosen notes that the cotangent of an operand has zeros of sides not chosen if that of its parameter has, see Note [Sides not chosen].
+func (b *scanReverse) markChosen(operand, p *ir.Value) {
+	x := b.same.of(operand)
+	b.chosen[x] = b.chosen[x] || b.inner.chosen[b.inside[p]]
+}
+
+// selects reports whether a nest of f chooses: then the cotangent of a carried value may have zeros of sides not chosen from later rounds.
+func selects(f *ir.Func) bool {
+	found := false
+	for _, in := range f.Body {
+		if in.Op == ir.OpNest {
+			in.Nest.Body.Walk(func(e *ir.Expr) { found = found || e.Leaf == ir.NotLeaf && e.Op == ir.OpSelect })
+		}
+	}
+	return found
+}
+
 // results adds the backward scan and what flows from it.
 func (b *scanReverse) results(carries []bool) {
 	s, f := b.in.Scan, b.in.Scan.Body
@@ -315,13 +333,18 @@ func (b *scanReverse) results(carries []bool) {
 			}
 			b.inner.Return("", d)
 			targets = append(targets, target{b.in.Args[i], &ir.Value{Type: p.Type}})
+			b.markChosen(b.in.Args[i], p)
 		}
 	}
 	for i, p := range f.Params[1+s.Carried:][:s.Slices] {
 		if d := b.inner.cotangent[b.inside[p]]; d != nil {
 			b.inner.Return("", d)
 			targets = append(targets, target{b.in.Args[s.Carried+i], &ir.Value{Type: b.stacked(p.Type, 0)}})
+			b.markChosen(b.in.Args[s.Carried+i], p)
 		}
+	}
+	for i, a := range b.args[s.Carried+s.Slices:] {
+		b.markChosen(a, f.Params[1+s.Carried+s.Slices+i])
 	}
 	back := &ir.Instr{Op: ir.OpScan, Loc: b.in.Loc, Scan: b.back, Args: b.operands}
 	for _, t := range targets {

@@ -25,6 +25,7 @@ var table = []Pass{
 	{"inline", "replaces calls by the bodies of the functions they call", true, inline},
 	{"shapes", "computes the types of all results anew and checks them", true, shapes},
 	{"simplify", "folds constants, drops needless guards, copies and factors", false, simplify},
+	{"logs", "takes logarithms of quotients, exponentials and sigmoids apart", false, logs},
 	{"cse", "merges equal instructions", false, cse},
 	{"unroll", "replaces scans of one round by their bodies", false, unroll},
 	{"hoist", "moves what is the same in every round out of scans", true, hoist},
@@ -37,7 +38,7 @@ var table = []Pass{
 }
 
 // pipeline is the order in which the passes run; a pass may run twice.
-var pipeline = []string{"inline", "shapes", "simplify", "cse", "unroll", "hoist", "lift", "onehot", "grad", "gather", "dce", "sink", "simplify", "cse", "dce"}
+var pipeline = []string{"inline", "shapes", "simplify", "logs", "cse", "unroll", "hoist", "lift", "onehot", "grad", "gather", "dce", "sink", "simplify", "cse", "dce"}
 
 // constraint demands that the first run of one pass comes before the last run of another.
 type constraint struct{ before, after, because string }
@@ -55,6 +56,8 @@ var constraints = []constraint{
 	{"onehot", "grad", "the gradient of a row is a row"},
 	{"onehot", "dce", "the vectors themselves may be left without use"},
 	{"simplify", "grad", "what is folded before needs no gradient"},
+	{"simplify", "logs", "a copy in between would hide what a logarithm is taken of"},
+	{"logs", "grad", "the gradient of the exact form is exact too"},
 	{"simplify", "cse", "equal instructions look alike only in simplified form"},
 	{"cse", "grad", "a merged forward instruction has one gradient instead of two that are added"},
 	{"grad", "gather", "gradients of reads are scatters"},

@@ -231,7 +231,7 @@ type (
 		At
 		X Expr
 	}
-	// Minimize is `minimize loss [clip C] [over … using …, …] [every n]`.
+	// Minimize is `minimize loss [clip C] [[over …] using …, …] [every n]`.
 	Minimize struct {
 		At
 		Loss   Expr

@@ -203,9 +203,9 @@ type minimizeRule struct {
 
 type groupRule struct {
 	extent
-	Over    string `parser:"@'over':Keyword"`
+	Over    string `parser:"(@'over':Keyword"`
 	Targets []Expr `parser:"((?! 'where') @@ (',' @@)*)?"`
-	Where   Expr   `parser:"('where' @@)?"`
+	Where   Expr   `parser:"('where' @@)?)?"`
 	Using   Expr   `parser:"'using':Keyword @@"`
 }
 
