@@ -78,7 +78,7 @@ func TestSamples(t *testing.T) {
 // What is drawn at random is the same in each epoch, whether a run was interrupted or not, and on each backend.
 func TestSamplesRepeat(t *testing.T) {
 	program := `option epochs = 1
-data Dots { source: synthetic(train: 4), map: { x: normal[2] }, batch: 2 }
+data Dots { source: synthetic(train: 4), map: { x: normal[2] }, batch: 2, order: "streams" }
 model Net(x: f32[2]) -> f32 {
     param w: f32[2] = zeros
     sum(w * x)

@@ -81,8 +81,13 @@ func (e *elaborator) train(decl *syntax.Train) {
 			return
 		}
 	}
-	if t.byChance() && t.keepsStreams(functions) {
-		f.errorf(t.headSpan(), diag.ConflictingSettings, "a stream belongs to a row of the batch, and %s takes its examples by chance: a row is another one each time", t.data[0].decl.Name.Name).Fix = `leave out the data's sampling, or give it order: "streams" instead`
+	if len(t.data) > 0 && t.data[0].plan.Order != "streams" && t.keepsStreams(functions) {
+		name := t.data[0].decl.Name.Name
+		if t.byChance() {
+			f.errorf(t.headSpan(), diag.ConflictingSettings, "a stream belongs to a row of the batch, and %s takes its examples by chance: a row is another one each time", name).Fix = `leave out the data's sampling, or give it order: "streams" instead`
+		} else {
+			f.errorf(t.headSpan(), diag.ConflictingSettings, "a stream belongs to a row of the batch, and the rows of %s do not go on from batch to batch", name).Fix = `add order: "streams" to ` + name
+		}
 		return
 	}
 	for _, step := range functions {
@@ -423,7 +428,6 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 	}
 	if training {
 		t.averages(f, p)
-		t.needsStreams(fn.b.Func)
 	}
 	if len(t.diags.All) > errors || len(losses) == 0 || t.wantsSpread && !t.spread {
 		return nil, false
@@ -460,39 +464,6 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 		}
 	}
 	return fn.b.Func, true
-}
-
-// needsStreams demands that rows of the data go on from batch to batch if a stream does.
-func (t *trainer) needsStreams(step *ir.Func) {
-	if len(t.data) == 0 || t.data[0].plan.Order == "streams" {
-		return
-	}
-	seen := map[*ir.Func]bool{}
-	var find func(f *ir.Func) *ir.Cell
-	find = func(f *ir.Func) *ir.Cell {
-		if f == nil || seen[f] {
-			return nil
-		}
-		seen[f] = true
-		for _, in := range f.Body {
-			if in.Cell != nil && in.Cell.Kind == ir.Stream {
-				return in.Cell
-			}
-			inner := in.Call
-			if in.Scan != nil {
-				inner = in.Scan.Body
-			}
-			if c := find(inner); c != nil {
-				return c
-			}
-		}
-		return nil
-	}
-	if c := find(step); c != nil {
-		name := t.data[0].decl.Name.Name
-		d := t.report(t.decl.On[0].Span(), diag.Span{}, diag.ConflictingSettings, fmt.Sprintf("the stream %s goes on from batch to batch, and the rows of %s do not", c.Name, name))
-		d.Fix = `add order: "streams" to ` + name
-	}
 }
 
 // bindBatch gives a function that reads no field of its data one, which tells how many examples there are.

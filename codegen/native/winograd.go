@@ -145,6 +145,9 @@ func convolutionOf(n *ir.Nest, types []ir.Type, x, y *ir.Read) *convolution {
 		return nil
 	}
 	output := dense[len(dense)-1]
+	if output == channel {
+		return nil // each channel for itself, which is no sum of products of matrices
+	}
 	for k, l := range append(images, place[0], place[1]) {
 		if dense[k] != l {
 			return nil

@@ -61,6 +61,21 @@ func compileAt(t testing.TB, m *ir.Module, level Level) (one, two runtime.Progra
 	return made[0], made[1]
 }
 
+// notConvolutions look like one and are none: each channel is for itself, as in the gradients of a depthwise convolution.
+var notConvolutions = []string{
+	"sum [di<3, dj<3, c<16, one<1 | b<B, i<6, j<6] mul(%x[b, i+di, j+dj, c], %y[b, i, j, c]) : [B, 8, 8, 16] [B, 6, 6, 16]",
+	"sum [b<B, i<8, j<8, c<16 | di<3, dj<3, one<1] mul(%x[b, i-di, j-dj, c] else 0.0, %y[di, dj, c, one]) : [B, 6, 6, 16] [3, 3, 16, 1]",
+}
+
+func TestDepthwiseIsNoConvolution(t *testing.T) {
+	for k, f := range nestModule(t, notConvolutions).Funcs {
+		in := f.Body[0]
+		if c := asConvolution(in.Nest, []ir.Type{in.Args[0].Type, in.Args[1].Type}); c != nil {
+			t.Errorf("%s is taken for a convolution of %d and %d channels", notConvolutions[k], c.c, c.o)
+		}
+	}
+}
+
 // relativeError returns the root mean square of got − want relative to that of want.
 func relativeError(got, want *tensor.Tensor) float64 {
 	e, r := 0.0, 0.0
