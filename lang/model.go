@@ -1,8 +1,8 @@
 package lang
 
 import (
-	"slices"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
