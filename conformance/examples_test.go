@@ -25,6 +25,7 @@ var thorough = []string{"catdog", "mlp321", "digits"}
 var options = map[string]map[string]string{
 	"charrnn":  {"units": "16"},
 	"digits":   {"augmented": "false"},
+	"gpt":      {"width": "16", "blocks": "2"},
 	"transfer": {"augmented": "false", "size": "16"},
 }
 

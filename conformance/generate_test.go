@@ -24,6 +24,7 @@ func textProgram(layers, settings string) *diag.File {
 	return diag.NewFile("text.nn", `
 data Poem { source: text("poem.txt", unit: "characters", sequence: 6) }
 layer Blend()(x: f32[t, d]) -> f32[t, d] = [i, k] => x[i, k] + 0.5 * (x[i-1, k] else 0) - 0.25 * (x[i-2, k] else 0)
+layer Placed(places: int)(x: f32[t, d]) -> f32[t, d] = x + PositionEmbedding(places)(x)
 layer Grouped(heads: int)(x: f32[t, d]) -> f32[t, d] = x |> GroupQueryAttention(d / heads, heads, heads / 2, causal: true)
 model Net(text: i32[t]) -> f32[t, Poem.text] {
     text |> Embedding(Poem.text, 8) |> `+layers+` |> Dense(Poem.text)
@@ -38,7 +39,7 @@ generate Net { `+settings+` }
 }
 
 // generator compiles a program of textProgram. The step is "" and why it is missing is returned where it cannot be derived.
-func generator(t *testing.T, s setting, file *diag.File, capacity int) (*compiled, *plan.Generate, string, error) {
+func generator(t testing.TB, s setting, file *diag.File, capacity int) (*compiled, *plan.Generate, string, error) {
 	t.Helper()
 	p, list := lang.Compile(file, lang.Options{Schema: fields(
 		plan.Field{Name: "text", DType: tensor.I32, Shape: []int{6}, Labels: letters},
@@ -75,6 +76,7 @@ var steppable = map[string]string{
 	"two grus":            "GRU(8, return_sequences: true) |> GRU(6, return_sequences: true, reset_after: false)",
 	"attention":           "CausalAttention(2)",
 	"transformer":         "repeat(2, TransformerBlock(2, 16))",
+	"learned positions":   "Placed(21) |> repeat(2, TransformerBlock(2, 16))",
 	"rotary positions":    "CausalAttention(2, rotary: true)",
 	"grouped queries":     "Grouped(4)",
 	"units before":        "Blend() |> Blend()",
@@ -178,5 +180,48 @@ func TestDraws(t *testing.T) {
 	cold := draw(func(g *plan.Generate) { g.Temperature = 0 })
 	if one := draw(func(g *plan.Generate) { g.TopK = 1 }); one != cold || cold == first {
 		t.Errorf("the likeliest gives %q, one of the likeliest %q, a free draw %q", cold, one, first)
+	}
+}
+
+// BenchmarkGenerate measures what a unit costs around two places of the text: of a recurrent network, and of a transformer of four blocks of width 128,
+// whose window the text stays within, or which it has outgrown.
+func BenchmarkGenerate(b *testing.B) {
+	const recurrent, transformer = "GRU(256, return_sequences: true)", "Dense(128) |> repeat(4, TransformerBlock(4, 512))"
+	for _, c := range []struct {
+		name, layers string
+		window       int
+	}{{"recurrent", recurrent, 0}, {"window of 1024", transformer, 1024}, {"window of 64", transformer, 64}} {
+		for _, place := range []int{50, 500} {
+			b.Run(fmt.Sprintf("%s/at %d", c.name, place), func(b *testing.B) {
+				settings := `prompt: "a"`
+				if c.window > 0 {
+					settings += fmt.Sprintf(", window: %d", c.window)
+				}
+				p, g, step, err := generator(b, setting{backend: backends[len(backends)-1], precision: tensor.F32, fast: true}, textProgram(c.layers, settings), max(c.window, 1))
+				if err != nil {
+					b.Fatal(err)
+				}
+				units := 0
+				for b.Loop() {
+					b.StopTimer()
+					w := generate.New(p, g, step)
+					for range place - 32 {
+						w.Append(1)
+						if _, err := w.Next(); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.StartTimer()
+					for range 64 {
+						w.Append(1)
+						if _, err := w.Next(); err != nil {
+							b.Fatal(err)
+						}
+					}
+					units += 64
+				}
+				b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(units), "µs/unit")
+			})
+		}
 	}
 }

@@ -174,7 +174,7 @@ func build(file *diag.File, options lang.Options, s setting) (*compiled, error) 
 }
 
 // init gives the program's cells their first values.
-func (c *compiled) init(t *testing.T, seed int32) {
+func (c *compiled) init(t testing.TB, seed int32) {
 	t.Helper()
 	if err := train.Init(c.Program, c.plan, seed); err != nil {
 		t.Fatal(err)
@@ -192,7 +192,7 @@ func source(t *testing.T, path string) *diag.File {
 }
 
 // rendered is what a user sees of diagnostics.
-func rendered(t *testing.T, list *diag.List) string {
+func rendered(t testing.TB, list *diag.List) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := diag.Render(&b, list, false); err != nil {

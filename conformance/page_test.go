@@ -79,7 +79,6 @@ var articleRows = []articleRow{
 		says:      "GAN, GPT, CNN, RNN; supervised, unsupervised and reinforcement learning",
 		tests:     "conformance: TestNetworks, TestJobs, TestExamples, TestExamplesPage, TestPrograms",
 		tolerance: "backends and passes among each other: 2e-5 in single, 1e-9 in double precision",
-		open:      "an example of a GPT that has reached its target",
 	},
 	{
 		says:      "Applications: image recognition, translation, sentiment, chat, driving, recommendation, medicine",
