@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -55,7 +57,7 @@ func (s *imageSource) At(i int, dst []*tensor.Tensor, row int) error {
 			s.write(j, pix, dst, row)
 			return nil
 		}
-		if s.fail {
+		if s.fail || errors.Is(err, errVanished) {
 			return s.fatal(j, err)
 		}
 	}
@@ -69,7 +71,7 @@ func (s *imageSource) AtOnly(i int, dst []*tensor.Tensor, row int) error {
 	case err == nil:
 		s.write(i, pix, dst, row)
 		return nil
-	case s.fail:
+	case s.fail || errors.Is(err, errVanished):
 		return s.fatal(i, err)
 	}
 	return ErrBroken
@@ -80,7 +82,14 @@ func (s *imageSource) write(i int, pix []byte, dst []*tensor.Tensor, row int) {
 	dst[1].I32[row] = s.files[i].label
 }
 
+// errVanished is the error of a file that was there when the folder was listed. It is not passed over as a broken one is: the run would go on
+// with other examples than it began with, and one that is resumed would not see the same ones.
+var errVanished = errors.New("it was there when the program started, and is gone")
+
 func (s *imageSource) fatal(i int, err error) error {
+	if errors.Is(err, errVanished) {
+		return fmt.Errorf("the image %s cannot be read: %w", filepath.Join(s.root, filepath.FromSlash(s.files[i].path)), err)
+	}
 	return fmt.Errorf("broken image %s: %w", filepath.Join(s.root, filepath.FromSlash(s.files[i].path)), err)
 }
 
@@ -95,7 +104,13 @@ func (s *imageSource) load(i int) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := loadImage(filepath.Join(s.root, filepath.FromSlash(s.files[i].path)), s.spec)
+	path := filepath.Join(s.root, filepath.FromSlash(s.files[i].path))
+	r, err := loadImage(path, s.spec)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, gone := os.Lstat(path); gone != nil { // else a link that leads nowhere
+			return nil, errVanished
+		}
+	}
 	if err != nil {
 		s.mu.Lock()
 		s.broken[i] = err
