@@ -271,6 +271,9 @@ func farFrom(d *diag.Diagnostic, e edit, before string, src *diag.File) string {
 			return ""
 		}
 	}
+	if headOf(src, line) == line && slices.ContainsFunc(declaredOn(src, headOf(src, at)), func(name string) bool { return calledFrom(src, line)[name] }) {
+		return "" // the shape of a model's input is wrong in a layer that the model is made of
+	}
 	if strings.HasSuffix(d.Message, "on the next line") && at == line+1 {
 		return ""
 	}
@@ -333,5 +336,23 @@ func nameSet(names []string) map[string]bool {
 
 // mentions reports whether a line uses one of these names; val_accuracy uses accuracy.
 func mentions(line string, names map[string]bool) bool {
-	return slices.ContainsFunc(tokenPattern.FindAllString(line, -1), func(s string) bool { return names[strings.TrimPrefix(s, "val_")] })
+	return slices.ContainsFunc(tokenPattern.FindAllString(line, -1), func(s string) bool { return names[s] || names[strings.TrimPrefix(s, "val_")] })
+}
+
+// calledFrom lists what a line uses, what the declarations of that use, and so on.
+func calledFrom(f *diag.File, line int) map[string]bool {
+	called := nameSet(tokenPattern.FindAllString(f.Line(line), -1))
+	for grown := true; grown; {
+		grown = false
+		for n := 1; n <= strings.Count(f.Text, "\n"); n++ {
+			if headOf(f, n) == headOf(f, line) || !slices.ContainsFunc(declaredOn(f, n), func(name string) bool { return called[name] }) {
+				continue
+			}
+			for _, name := range tokenPattern.FindAllString(f.Line(n), -1) {
+				grown = grown || !called[name]
+				called[name] = true
+			}
+		}
+	}
+	return called
 }
