@@ -138,6 +138,8 @@ type Cell struct {
 	Name string // path, such as "CatDog.conv2d_1.kernel"
 	Type Type
 	Kind CellKind
+	// Half says that the elements, which are f32, are rounded to bf16 whenever they are stored, and may lie in memory so. Arithmetic with them is in f32.
+	Half bool
 }
 
 // Func is a function: parameters, a straight line of instructions, results.

@@ -196,7 +196,7 @@ func (p *parser) cell() {
 		p.fail(name, diag.DuplicateName, "a second cell @%s", name.text)
 		return
 	}
-	p.module.AddCell(&Cell{Name: name.text, Type: t, Kind: CellKind(kind.text)})
+	p.module.AddCell(&Cell{Name: name.text, Type: t, Kind: CellKind(kind.text), Half: p.accept("bf16")})
 }
 
 func (p *parser) topFunction() {

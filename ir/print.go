@@ -24,7 +24,11 @@ func Print(m *Module) string { return PrintOptions{}.Print(m) }
 func (o PrintOptions) Print(m *Module) string {
 	p := &printer{options: o}
 	for _, c := range m.Cells {
-		p.printf("cell %s: %s %s\n", globalName(c.Name), c.Type, c.Kind)
+		half := ""
+		if c.Half {
+			half = " bf16"
+		}
+		p.printf("cell %s: %s %s%s\n", globalName(c.Name), c.Type, c.Kind, half)
 	}
 	for i, f := range m.Funcs {
 		if i > 0 || len(m.Cells) > 0 {

@@ -56,6 +56,9 @@ func Verify(m *Module) error {
 		default:
 			return v.errorf("cell %s: %q is no kind of cell", globalName(c.Name), c.Kind)
 		}
+		if c.Half && c.Type.DType != tensor.F32 {
+			return v.errorf("cell %s: %s cannot be stored as bf16", globalName(c.Name), c.Type)
+		}
 	}
 	clear(names)
 	for _, f := range m.Funcs {

@@ -26,6 +26,7 @@ import (
 type benchCmd struct {
 	source
 	engine
+	weightsType
 	Phase   string        `default:"infer" enum:"infer,train" help:"What is measured: predictions (infer) or training steps (train)."`
 	Batch   command.Count `help:"Examples of a batch; 1 for predictions and the program's own number for training, if it is left out." placeholder:"N"`
 	Model   string        `help:"Which model predicts, where the program has several." placeholder:"NAME"`
@@ -74,7 +75,10 @@ func (c *benchCmd) Run(std *command.Streams) error {
 	if err != nil {
 		return err
 	}
-	prog, err := l.build(c.Seed, c.engine)
+	if c.Phase == "train" && c.WeightsType != "f32" {
+		return command.Misuse("weights are trained in f32: --weights-type bf16 is for predictions")
+	}
+	prog, err := l.program(c.engine, c.weightsType).Fresh(c.Seed)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type buildCmd struct {
 	source
 	Out string `short:"o" help:"Write this file; FILE without .nn, if it is left out." placeholder:"FILE"`
 	command.Weights
+	weightsType
 	CPU     []string `name:"cpu" help:"Make machine code for these levels of processors: native (this machine's), x86-64-v3 (AVX2), x86-64-v4 (AVX-512), armv8-a; or none, for the interpreter. Those of --arch, if it is left out; the executable chooses where it runs." placeholder:"LEVEL,..."`
 	OS      string   `name:"os" help:"The system that the executable is for: linux." placeholder:"OS"`
 	Arch    string   `help:"The processors that it is for: amd64 or arm64." placeholder:"ARCH"`
@@ -76,6 +77,7 @@ func (c *buildCmd) Run(std *command.Streams) error {
 		}
 		g.Step = f.Name
 	}
+	c.weightsType.apply(l.plan.Module)
 	m := payload.Model{About: payload.About{File: filepath.Base(l.plan.File), Version: version(), OS: c.OS, Arch: c.Arch}, Plan: l.plan}
 	if m.Code, err = c.code(std, l.plan.Module); err != nil {
 		return err
@@ -228,6 +230,9 @@ func readWeights(std *command.Streams, p *plan.Program, w command.Weights) ([]pa
 		data, err := exec.BytesOf(t)
 		if err != nil {
 			return nil, err
+		}
+		if c.Half {
+			data = exec.Narrow(t)
 		}
 		cells = append(cells, payload.Cell{Name: c.Name, Data: data})
 	}

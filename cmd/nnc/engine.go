@@ -10,6 +10,7 @@ import (
 	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
+	"github.com/nnc-lang/nnc/passes"
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/command"
 )
@@ -20,6 +21,18 @@ type engine struct {
 	Precision string        `default:"f32" enum:"f32,f64" help:"Compute in single (f32) or double precision (f64, interpreter only)."`
 	Math      string        `default:"fast" enum:"fast,strict" help:"Let the native backend use faster algorithms for convolutions that round more (fast), or only change the order of sums (strict)."`
 	Threads   command.Count `help:"Use this many threads, instead of all processors." placeholder:"N"`
+}
+
+// weightsType says how weights lie in memory, for commands that do not change them.
+type weightsType struct {
+	WeightsType string `default:"f32" enum:"f32,bf16" help:"Store large weights as they are (f32), or rounded to half of their size (bf16), in which small batches are predicted faster. Arithmetic stays in f32."`
+}
+
+// apply has the module's weights stored so.
+func (w weightsType) apply(m *ir.Module) {
+	if w.WeightsType == "bf16" {
+		passes.HalfWeights(m)
+	}
 }
 
 // compile makes a program of a module after the passes. Where the interpreter stands in for machine code, a line in notes says so.

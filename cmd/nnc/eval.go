@@ -11,6 +11,7 @@ import (
 type evalCmd struct {
 	source
 	engine
+	weightsType
 	command.Eval
 	Plot string `help:"Draw the metrics that are matrices, such as confusion_matrix, and curves, such as roc, into this file (.png or .svg)." placeholder:"FILE"`
 }
@@ -47,5 +48,5 @@ func (c *evalCmd) Run(std *command.Streams) error {
 	if err != nil {
 		return err
 	}
-	return c.Eval.Run(std, l.program(c.engine))
+	return c.Eval.Run(std, l.program(c.engine, c.weightsType))
 }

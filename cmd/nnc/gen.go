@@ -50,7 +50,7 @@ func (c *genCmd) Run(std *command.Streams) error {
 	if err != nil {
 		return err
 	}
-	p := l.program(engine{Backend: "interp", Precision: "f32"})
+	p := l.program(engine{Backend: "interp", Precision: "f32"}, weightsType{})
 	m, err := command.ChooseModel(p.Plan, c.Model)
 	if err != nil {
 		return err

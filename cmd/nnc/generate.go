@@ -39,7 +39,7 @@ func (c *generateCmd) Run(std *command.Streams) error {
 	if err != nil {
 		return err
 	}
-	p, step := l.program(c.engine), ""
+	p, step := l.program(c.engine, weightsType{}), ""
 	p.Make = func() (prog runtime.Program, err error) {
 		step, err = c.reduce(std.Err, l.plan, g)
 		if err != nil {

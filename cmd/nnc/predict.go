@@ -6,6 +6,7 @@ import "github.com/nnc-lang/nnc/runtime/command"
 type predictCmd struct {
 	source
 	engine
+	weightsType
 	command.Predict
 }
 
@@ -26,5 +27,5 @@ func (c *predictCmd) Run(std *command.Streams) error {
 	if err != nil {
 		return err
 	}
-	return c.Predict.Run(std, l.program(c.engine))
+	return c.Predict.Run(std, l.program(c.engine, c.weightsType))
 }

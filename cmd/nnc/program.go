@@ -124,18 +124,19 @@ func (l *loaded) noteMissing(std *command.Streams, file string) {
 
 // build runs the passes and the backend; cells have their first values for the seed.
 func (l *loaded) build(seed int32, e engine) (runtime.Program, error) {
-	p := l.program(e)
+	p := l.program(e, weightsType{})
 	return p.Fresh(seed)
 }
 
 // program is what the commands for compiled programs need.
-func (l *loaded) program(e engine) *command.Program {
+func (l *loaded) program(e engine, w weightsType) *command.Program {
 	return &command.Program{
 		Plan: l.plan,
 		Make: func() (runtime.Program, error) {
 			if err := passes.Run(l.plan.Module, passes.Options{}); err != nil {
 				return nil, err
 			}
+			w.apply(l.plan.Module)
 			return e.compile(l.plan.Module, l.notes)
 		},
 		Words:    func(v command.Verb) []string { return []string{"nnc", verbs[v], l.plan.File} },

@@ -35,5 +35,5 @@ func (c *runCmd) Run(std *command.Streams) error {
 	if err != nil {
 		return err
 	}
-	return c.Train.Run(std, l.program(c.engine))
+	return c.Train.Run(std, l.program(c.engine, weightsType{}))
 }

@@ -187,6 +187,9 @@ func (m *machine[F]) SetCell(name string, t *tensor.Tensor) error {
 		return fmt.Errorf("cell %s is %v: %w", name, c.Type, err)
 	}
 	b := m.mem.clone(wrap[F](t))
+	if c.Half {
+		roundHalf(b)
+	}
 	if old := m.cells[c]; old != nil {
 		m.mem.release(old.buffer)
 	}
@@ -303,6 +306,9 @@ func (m *machine[F]) attempt(p *plan[F], args []*tensor.Tensor) ([]*tensor.Tenso
 		}
 	}
 	for c, v := range m.staged {
+		if c.Half {
+			v = m.rounded(v)
+		}
 		if old := m.cells[c]; old != nil {
 			m.mem.release(old.buffer)
 		}
@@ -320,6 +326,23 @@ func (m *machine[F]) attempt(p *plan[F], args []*tensor.Tensor) ([]*tensor.Tenso
 		out[i] = nil
 	}
 	return results, nil
+}
+
+// rounded returns v with its elements rounded to bf16.
+func (m *machine[F]) rounded(v *value[F]) *value[F] {
+	if v.foreign || v.refs > 1 {
+		b := m.mem.clone(v.buffer)
+		m.mem.release(v.buffer)
+		v = &value[F]{b, v.shape}
+	}
+	roundHalf(v.buffer)
+	return v
+}
+
+func roundHalf[F float](b *buffer[F]) {
+	for i, x := range b.f {
+		b.f[i] = F(tensor.RoundBF16(float32(x)))
+	}
 }
 
 // discard forgets the writes of a call that failed.

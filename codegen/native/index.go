@@ -230,12 +230,24 @@ func (e *emitter) read(a *access, d tensor.DType, in *instance) value.Value {
 	return e.scalarRead(a, d, in)
 }
 
-// register returns x, as it was loaded, as a value to compute with.
+// register returns x, as it was loaded from memory where it has type d, as a value to compute with.
 func register(s *scope, d tensor.DType, x value.Value) value.Value {
-	if d != tensor.Bool {
-		return x
+	switch d {
+	case tensor.Bool:
+		return s.icmp(enum.IPredNE, x, num(x.Type(), 0))
+	case tensor.BF16: // the upper half of an f32
+		wide := vector(lanesOf(x), i32)
+		return s.bitcast(s.blk.NewShl(s.blk.NewZExt(x, wide), integer(wide, 16)), f32)
 	}
-	return s.icmp(enum.IPredNE, x, num(x.Type(), 0))
+	return x
+}
+
+// stored returns the type that the elements of a's operand, which are of type d, have in memory.
+func (e *emitter) stored(a *access, d tensor.DType) tensor.DType {
+	if e.types[a.operand] == tensor.BF16 {
+		return tensor.BF16
+	}
+	return d
 }
 
 func (e *emitter) scalarRead(a *access, d tensor.DType, in *instance) value.Value {
@@ -245,7 +257,7 @@ func (e *emitter) scalarRead(a *access, d tensor.DType, in *instance) value.Valu
 		if inside != nil {
 			off = s.choose(inside, off, int64Const(0))
 		}
-		x := register(s, d, s.load(s.at(e.operand(a, d), off), 1, nil, nil))
+		x := register(s, e.stored(a, d), s.load(s.at(e.operand(a, d), off), 1, nil, nil))
 		if inside != nil {
 			x = s.choose(inside, x, num(llvmType(d), a.other))
 		}
@@ -254,7 +266,7 @@ func (e *emitter) scalarRead(a *access, d tensor.DType, in *instance) value.Valu
 }
 
 func (e *emitter) operand(a *access, d tensor.DType) value.Value {
-	return e.pointer(e.wordOperand(a.operand), memType(d))
+	return e.pointer(e.wordOperand(a.operand), memType(e.stored(a, d)))
 }
 
 // scalarOffset returns the offset of a, and where a may be outside whether it is inside.
@@ -354,14 +366,25 @@ func (e *emitter) vectorRead(a *access, d tensor.DType, in *instance) value.Valu
 			mask = s.and(inside, live)
 		}
 	}
-	t := memType(d)
+	inMemory := e.stored(a, d)
+	t := memType(inMemory)
 	var other value.Value
 	if inside != nil {
 		x := a.other
-		if d == tensor.Bool && x != 0 {
+		switch {
+		case d == tensor.Bool && x != 0:
 			x = 1
+		case inMemory == tensor.BF16:
+			x = 0 // it is chosen below
 		}
 		other = num(vector(e.lanes, t), x)
+	}
+	registered := func(x value.Value) value.Value {
+		x = register(s, inMemory, x)
+		if inside != nil && inMemory == tensor.BF16 && a.other != 0 {
+			x = s.choose(inside, x, num(x.Type(), a.other))
+		}
+		return x
 	}
 	p := e.operand(a, d)
 	if e.hides(a) {
@@ -378,13 +401,13 @@ func (e *emitter) vectorRead(a *access, d tensor.DType, in *instance) value.Valu
 				off = s.add(off, x)
 			}
 		}
-		return register(s, d, s.gather(p, off, mask, other))
+		return registered(s.gather(p, off, mask, other))
 	}
 	base := s.at(p, e.index(a, in))
 	switch c := a.off.coef(e.v); {
 	case c.is(1):
-		return register(s, d, s.load(base, e.lanes, mask, other))
+		return registered(s.load(base, e.lanes, mask, other))
 	default:
-		return register(s, d, s.gather(base, e.ramp(s, c), mask, other))
+		return registered(s.gather(base, e.ramp(s, c), mask, other))
 	}
 }

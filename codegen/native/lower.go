@@ -179,6 +179,8 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 			b.p.move(b.define(in.Result(), exec.Slot{Place: exec.Arena}), z)
 		} else if w, ok := b.written[c]; ok {
 			b.define(in.Result(), exec.Slot{Place: exec.Alias, Index: w})
+		} else if in.Cell.Half {
+			return b.readHalf(f, in, c)
 		} else {
 			b.define(in.Result(), exec.Slot{Place: exec.Cell, Index: c})
 		}
@@ -195,6 +197,30 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 		return fmt.Errorf("%s in %s cannot be compiled to native code", in.Op, f.Name)
 	}
 	return nil
+}
+
+// readHalf reads cell c, which is stored as bf16. Nests read it as it is, unless they are computed by Winograd's algorithm; all else gets a
+// copy of f32, which is kept between calls.
+func (b *bodyLowering) readHalf(f *ir.Func, in *ir.Instr, c int) error {
+	v := in.Result()
+	stored := exec.Slot{Type: ir.Type{DType: tensor.BF16, Shape: v.Type.Shape}, Place: exec.Cell, Index: c}
+	plain := !slices.Contains(f.Results, v)
+	for _, user := range f.Body {
+		if slices.Contains(user.Args, v) {
+			plain = plain && user.Op == ir.OpNest && b.epilogues[user] == nil && b.byWinograd(user) == nil
+		}
+	}
+	for _, e := range b.epilogues {
+		plain = plain && !slices.Contains(e.args, v)
+	}
+	z := b.p.slot(stored)
+	if plain {
+		b.number[v] = z
+		return nil
+	}
+	n := len(v.Type.Shape)
+	copied := &ir.Nest{Combine: ir.Map, Out: n, Index: ir.Indices(v.Type.Shape), Body: ir.ReadOf(tensor.F32, 0, ir.Loops(0, n)...)}
+	return b.single(b.p, copied, []*ir.Expr{copied.Body}, []int{z}, []int{b.define(v, exec.Slot{Place: exec.Arena})}, "read", in.Loc)
 }
 
 // commit notes that cell c gets slot s. The value of another cell, which may change as well, is copied first.

@@ -27,8 +27,11 @@ func llvmType(d tensor.DType) types.Type {
 
 // memType returns the type that elements of type d have in memory.
 func memType(d tensor.DType) types.Type {
-	if d == tensor.Bool {
+	switch d {
+	case tensor.Bool:
 		return i8
+	case tensor.BF16:
+		return i16
 	}
 	return llvmType(d)
 }

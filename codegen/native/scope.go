@@ -12,8 +12,8 @@ import (
 
 // Short names of LLVM's types.
 var (
-	i1, i8, i32, i64 = types.I1, types.I8, types.I32, types.I64
-	f32, f64         = types.Float, types.Double
+	i1, i8, i16, i32, i64 = types.I1, types.I8, types.I16, types.I32, types.I64
+	f32, f64              = types.Float, types.Double
 )
 
 // scope is a place where instructions are appended: a loop's body, or the function's entry. Values that do not depend on an inner loop are

@@ -100,7 +100,7 @@ func (p *updatePlan) candidates() {
 		}
 	}
 	for k, in := range p.fn.Body {
-		if in.Op != ir.OpWrite || writes[in.Cell] != 1 {
+		if in.Op != ir.OpWrite || writes[in.Cell] != 1 || in.Cell.Half {
 			continue
 		}
 		of := p.def[in.Args[0]]

@@ -9,23 +9,25 @@ import (
 // DType is the type of a tensor's elements.
 type DType uint8
 
-// The element types. F64 exists only at run time, under `--precision f64`; programs say f32, i32, bool.
+// The element types. F64 exists only at run time, under `--precision f64`; programs say f32, i32, bool. BF16 is how weights may lie in memory, see
+// ir.Cell; no tensor has it.
 const (
 	Invalid DType = iota
 	F32
 	F64
 	I32
 	Bool
+	BF16
 )
 
-var dtypeNames = [...]string{Invalid: "invalid", F32: "f32", F64: "f64", I32: "i32", Bool: "bool"}
+var dtypeNames = [...]string{Invalid: "invalid", F32: "f32", F64: "f64", I32: "i32", Bool: "bool", BF16: "bf16"}
 
 // String returns the type's name in the language.
 func (d DType) String() string { return dtypeNames[d] }
 
-// ParseDType is the inverse of String.
+// ParseDType is the inverse of String, for the types that tensors have.
 func ParseDType(s string) (DType, bool) {
-	i := slices.Index(dtypeNames[:], s)
+	i := slices.Index(dtypeNames[:BF16], s)
 	return DType(max(i, 0)), i > 0
 }
 

@@ -411,7 +411,7 @@ func (p *Program) Memory(fn string, bind map[string]int) (Memory, error) {
 		if err != nil {
 			return Memory{}, err
 		}
-		m.Cells += product(shape) * ElemSize(c.Type.DType)
+		m.Cells += product(shape) * ElemSize(Stored(c))
 	}
 	return m, nil
 }

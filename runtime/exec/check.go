@@ -20,7 +20,7 @@ func (p *Program) Check() error {
 		return fmt.Errorf("there are %d signatures for %d functions", len(p.Module.Funcs), len(p.Funcs))
 	}
 	for _, c := range p.Module.Cells {
-		if !inMemory(c.Type.DType) {
+		if !inMemory(c.Type.DType) || c.Half && c.Type.DType != tensor.F32 {
 			return fmt.Errorf("cell %s is %v", c.Name, c.Type)
 		}
 	}
@@ -134,7 +134,7 @@ func (c *checker) has(s int) bool { return s >= 0 && s < len(c.f.Slots) }
 
 func (c *checker) slot(s int) error {
 	sl := &c.f.Slots[s]
-	if !inMemory(sl.Type.DType) {
+	if !inMemory(sl.Type.DType) && (sl.Type.DType != tensor.BF16 || sl.Place != Cell) {
 		return fmt.Errorf("it is %v", sl.Type)
 	}
 	limit := 0
@@ -150,7 +150,7 @@ func (c *checker) slot(s int) error {
 		limit = len(c.Consts) + 1
 	case Cell:
 		if limit = len(c.Module.Cells); sl.Index >= 0 && sl.Index < limit {
-			typ.DType = c.Module.Cells[sl.Index].Type.DType
+			typ.DType = Stored(c.Module.Cells[sl.Index])
 		}
 	case Alias:
 		if limit = s; sl.Index >= 0 && sl.Index < limit {

@@ -169,7 +169,7 @@ func list[T any](c *codec, v *[]T, item func(*T)) {
 
 func (c *codec) ints(v *[]int) { list(c, v, c.int) }
 
-func (c *codec) dtype(v *tensor.DType) { small(c, v, int(tensor.Bool)+1) }
+func (c *codec) dtype(v *tensor.DType) { small(c, v, int(tensor.BF16)+1) }
 
 func (c *codec) typ(v *ir.Type) {
 	c.dtype(&v.DType)
@@ -233,6 +233,7 @@ func (c *codec) module(m *ir.Module) {
 		kind := string((*v).Kind)
 		c.text(&kind)
 		(*v).Kind = ir.CellKind(kind)
+		c.flag(&(*v).Half)
 		if c.reading && m.Cell((*v).Name) != nil {
 			c.fail("there are two cells %s", (*v).Name)
 		} else if c.reading {

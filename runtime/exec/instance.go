@@ -126,7 +126,7 @@ func (i *Instance) Module() *ir.Module { return i.program.Module }
 // reshapeCell gives cell k zeroed memory for a shape.
 func (i *Instance) reshapeCell(k int, shape []int) error {
 	c := &i.cells[k]
-	now, err := i.memory.alloc(product(shape) * ElemSize(i.program.Module.Cells[k].Type.DType))
+	now, err := i.memory.alloc(product(shape) * ElemSize(Stored(i.program.Module.Cells[k])))
 	if err != nil {
 		return err
 	}
@@ -157,10 +157,13 @@ func (i *Instance) cell(name string) (*tensor.Tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if i.program.Module.Cells[i.cellAt[name]].Half {
+		return t, nil // a copy already
+	}
 	return t.Clone(), nil
 }
 
-// view returns a tensor that lies in the cell's memory.
+// view returns a tensor that lies in the cell's memory, if it has the tensor's type.
 func (i *Instance) view(name string) (*tensor.Tensor, error) {
 	k, ok := i.cellAt[name]
 	if !ok {
@@ -170,6 +173,9 @@ func (i *Instance) view(name string) (*tensor.Tensor, error) {
 	c := &i.cells[k]
 	if c.now == nil {
 		return nil, fmt.Errorf("cell %s, which is %v, has no value yet", name, typ)
+	}
+	if i.program.Module.Cells[k].Half {
+		return Widened(c.shape, c.now), nil
 	}
 	return over(typ.DType, c.shape, c.now), nil
 }
@@ -206,13 +212,22 @@ func (i *Instance) SetCell(name string, t *tensor.Tensor) error {
 	if err != nil {
 		return err
 	}
-	copy(i.cells[k].now, b)
+	i.store(k, i.cells[k].now, b)
 	i.cells[k].bounded = false
 	i.changes.Add(1)
 	return nil
 }
 
-// MapCell makes memory, in which the elements lie as in a tensor of the cell's type, that of a cell whose shape has no symbols. The memory
+// store writes elements, which lie in b as in a tensor of its type, into memory of cell k.
+func (i *Instance) store(k int, memory, b []byte) {
+	if i.program.Module.Cells[k].Half {
+		narrow(memory, b)
+		return
+	}
+	copy(memory, b)
+}
+
+// MapCell makes memory, in which the elements lie as Stored says, that of a cell whose shape has no symbols. The memory
 // must stay mapped, be aligned to 64 bytes, and be writable if a function that is called writes the cell.
 //
 // Errors: a cell that does not exist or whose size is another.
@@ -228,7 +243,7 @@ func (i *Instance) MapCell(name string, memory []byte) error {
 	if err != nil {
 		return fmt.Errorf("cell %s: %w", name, err)
 	}
-	if n := product(shape) * ElemSize(typ.DType); len(memory) != n || address(memory)%64 != 0 {
+	if n := product(shape) * ElemSize(Stored(i.program.Module.Cells[k])); len(memory) != n || address(memory)%64 != 0 {
 		return fmt.Errorf("cell %s, which is %v, needs %d bytes that are aligned to 64; it was given %d", name, typ, n, len(memory))
 	}
 	i.memory.free(i.cells[k].now)
@@ -353,7 +368,7 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 		i.cells[n] = c
 	}
 	for _, c := range b.fn.Commits {
-		copy(i.cells[c.Cell].now, f.bytes[c.Slot])
+		i.store(c.Cell, i.cells[c.Cell].now, f.bytes[c.Slot])
 	}
 	for _, c := range b.writes {
 		i.cells[c].bounded = false
@@ -511,7 +526,7 @@ func (i *Instance) reshaped(b *bound) (map[int]cell, error) {
 		if c := &i.cells[m.Cell]; c.now != nil && slices.Equal(c.shape, shape) {
 			continue
 		}
-		now, err := i.memory.alloc(product(shape) * ElemSize(i.program.Module.Cells[m.Cell].Type.DType))
+		now, err := i.memory.alloc(product(shape) * ElemSize(Stored(i.program.Module.Cells[m.Cell])))
 		if err != nil {
 			return nil, err
 		}

@@ -96,6 +96,31 @@ func over(d tensor.DType, shape []int, b []byte) *tensor.Tensor {
 	return t
 }
 
+// Widened returns a tensor of the bf16 numbers in b.
+func Widened(shape []int, b []byte) *tensor.Tensor {
+	t := tensor.New(tensor.F32, shape...)
+	for k, h := range unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(b))), t.Len()) {
+		t.F32[k] = tensor.FromBF16(h)
+	}
+	return t
+}
+
+// narrow rounds the f32 numbers in from to bf16.
+func narrow(to, from []byte) {
+	n := len(from) / 4
+	out := unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(to))), n)
+	for k, f := range unsafe.Slice((*float32)(unsafe.Pointer(unsafe.SliceData(from))), n) {
+		out[k] = tensor.ToBF16(f)
+	}
+}
+
+// Narrow returns a tensor's numbers rounded to bf16, as a cell that is stored so has them.
+func Narrow(t *tensor.Tensor) []byte {
+	b := make([]byte, 2*t.Len())
+	narrow(b, viewBytes(t.F32, 4))
+	return b
+}
+
 func viewBytes[T any](s []T, size int) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*size)
 }

@@ -183,8 +183,19 @@ func (s *Scan) fromBody() []int { return append(append([]int{}, s.Next...), s.Yi
 
 // ElemSize returns the bytes of an element in memory.
 func ElemSize(d tensor.DType) int {
-	if d == tensor.Bool {
+	switch d {
+	case tensor.Bool:
 		return 1
+	case tensor.BF16:
+		return 2
 	}
 	return 4
+}
+
+// Stored returns the type that a cell's elements have in memory.
+func Stored(c *ir.Cell) tensor.DType {
+	if c.Half {
+		return tensor.BF16
+	}
+	return c.Type.DType
 }

@@ -15,6 +15,3 @@ func fromHalf(h uint16) float32 {
 	}
 	return math.Float32frombits(sign | (exponent+127-15)<<23 | fraction<<13)
 }
-
-// fromBrain widens a bfloat16 number, which is the upper half of a float32.
-func fromBrain(h uint16) float32 { return math.Float32frombits(uint32(h) << 16) }

@@ -58,7 +58,7 @@ var safetensorsTypes = map[string]safetensorsType{
 	}},
 	"BF16": {2, tensor.F32, func(t *tensor.Tensor, i int, raw []byte) error {
 		for ; len(raw) > 0; i, raw = i+1, raw[2:] {
-			t.F32[i] = fromBrain(binary.LittleEndian.Uint16(raw))
+			t.F32[i] = tensor.FromBF16(binary.LittleEndian.Uint16(raw))
 		}
 		return nil
 	}},

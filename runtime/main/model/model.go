@@ -130,8 +130,11 @@ func tensorOf(c *ir.Cell, data []byte) (*tensor.Tensor, error) {
 		}
 		t.Shape = append(t.Shape, n)
 	}
-	if t.Len()*exec.ElemSize(t.DType) != len(data) {
+	if t.Len()*exec.ElemSize(exec.Stored(c)) != len(data) {
 		return nil, fmt.Errorf("%w (cell %s has %d bytes)", payload.ErrDamaged, c.Name, len(data))
+	}
+	if c.Half {
+		return exec.Widened(t.Shape, data), nil
 	}
 	switch p := unsafe.Pointer(unsafe.SliceData(data)); t.DType {
 	case tensor.F32:
