@@ -131,6 +131,7 @@ const (
 	Slot   CellKind = "slot"   // an optimiser's memory; in checkpoints only
 	Stream CellKind = "stream" // kept for each row of the batch; in checkpoints only
 	Metric CellKind = "metric" // a metric's running state; in no file
+	Part   CellKind = "part"   // what the parts of a batch have come to, see Stage; means nothing between calls, in no file
 )
 
 // Cell is memory that outlives a call.
@@ -153,6 +154,30 @@ type Func struct {
 	// Finite demands that the result named "loss" and all values written to cells are finite: a call that breaks this is an
 	// error and leaves the cells as they were.
 	Finite bool
+
+	// Parts allows a call to compute its batch in parts of at most so many examples; 0 does not. The pass split turns it into Stages.
+	Parts int
+
+	// Batch is how many examples there are at most where Parts is set; 0: nobody knows.
+	Batch int
+
+	// Stages are what a call of the function begins with, in order.
+	Stages []Stage
+}
+
+// Batch is the symbol of the batch, the first dimension of what is given for each example.
+const Batch = "B"
+
+// Stage is a function that is called before another one, whose parameters it has, and leaves its results in cells.
+//
+// A Size divides the batch: the function is called for each Size examples in turn, the last time for those that are left. Of the parameters
+// whose first dimension is Batch it then gets the rows of these examples, and it has two more parameters, i32[] both: the number of its
+// first example, and how many the whole batch has.
+//
+// If Most is not 0 the whole batch may have no more examples.
+type Stage struct {
+	Func       *Func
+	Size, Most int
 }
 
 // Value is a parameter of a function or a result of an instruction.
@@ -160,6 +185,15 @@ type Value struct {
 	Name string // hint for the printer, made unique there; may be empty
 	Type Type
 	Def  *Instr // nil for a function's parameter
+}
+
+// PerExample reports whether v has a row for each example of the batch.
+func (v *Value) PerExample() bool {
+	if len(v.Type.Shape) == 0 {
+		return false
+	}
+	s, ok := v.Type.Shape[0].IsSymbol()
+	return ok && s == Batch
 }
 
 // Instr is one instruction. Which of the fields after Results are used depends on Op, see the rows of the op table.
@@ -292,8 +326,22 @@ func (m *Module) AddFunc(f *Func) *Func {
 	return f
 }
 
-// Keep drops all functions but these, which must call none of the others.
+// AddStage adds a function whose name must be new in front of f, which must be in m, and makes it the last of f's stages.
+func (m *Module) AddStage(f *Func, s Stage) {
+	m.AddFunc(s.Func)
+	m.Funcs = slices.Insert(m.Funcs[:len(m.Funcs)-1], slices.Index(m.Funcs, f), s.Func)
+	f.Stages = append(f.Stages, s)
+}
+
+// Keep drops all functions but these, which must call none of the others, and their stages.
 func (m *Module) Keep(names ...string) {
+	for _, name := range names {
+		if f := m.funcs[name]; f != nil {
+			for _, s := range f.Stages {
+				names = append(names, s.Func.Name)
+			}
+		}
+	}
 	m.Funcs = slices.DeleteFunc(m.Funcs, func(f *Func) bool {
 		if slices.Contains(names, f.Name) {
 			return false

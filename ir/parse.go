@@ -187,9 +187,9 @@ func (p *parser) cell() {
 		return
 	}
 	switch CellKind(kind.text) {
-	case Param, State, Slot, Stream, Metric:
+	case Param, State, Slot, Stream, Metric, Part:
 	default:
-		p.fail(kind, diag.UnknownName, "%s is no kind of cell: they are param, state, slot, stream and metric", kind.text)
+		p.fail(kind, diag.UnknownName, "%s is no kind of cell: they are param, state, slot, stream, metric and part", kind.text)
 		return
 	}
 	if p.module.Cell(name.text) != nil {
@@ -239,6 +239,18 @@ func (p *parser) function(f *Func) {
 		types = append(types, p.typ())
 	})
 	f.Finite = p.accept("finite")
+	if p.accept("parts") {
+		f.Parts = p.number("how many examples a part has")
+		if p.accept("of") {
+			f.Batch = p.number("how many examples a batch has")
+		}
+	}
+	if p.accept("after") {
+		f.Stages = append(f.Stages, p.stage())
+		for p.accept(",") {
+			f.Stages = append(f.Stages, p.stage())
+		}
+	}
 	p.expect("{")
 	for p.err == nil && !p.at("return") {
 		f.Body = append(f.Body, p.instruction())
@@ -259,6 +271,22 @@ func (p *parser) function(f *Func) {
 		p.fail(at, diag.TypeMismatch, "%d values returned, but the function has %d results", len(f.Results), len(types))
 	}
 	p.expect("}")
+}
+
+// stage reads `@name by 8`; the function stands further up.
+func (p *parser) stage() Stage {
+	name := p.global("the name of a function")
+	s := Stage{Func: p.module.Func(name.text)}
+	if p.err == nil && s.Func == nil {
+		p.fail(name, diag.UnknownName, "there is no function @%s further up", name.text)
+	}
+	if p.accept("by") {
+		s.Size = p.number("how many examples a part has")
+		if p.accept("of") {
+			s.Most = p.number("how many examples a batch has")
+		}
+	}
+	return s
 }
 
 // definition reads `%name: type` and makes the value known.

@@ -84,6 +84,25 @@ func (p *printer) function(f *Func, indent string) {
 	if f.Finite {
 		p.printf(" finite")
 	}
+	if f.Parts > 0 {
+		p.printf(" parts %d", f.Parts)
+		if f.Batch > 0 {
+			p.printf(" of %d", f.Batch)
+		}
+	}
+	for i, s := range f.Stages {
+		if i == 0 {
+			p.printf(" after ")
+		}
+		p.comma(i)
+		p.printf("%s", globalName(s.Func.Name))
+		if s.Size > 0 {
+			p.printf(" by %d", s.Size)
+			if s.Most > 0 {
+				p.printf(" of %d", s.Most)
+			}
+		}
+	}
 	p.printf(" {\n")
 	for _, in := range f.Body {
 		p.instruction(in, indent+"  ")

@@ -92,7 +92,7 @@ func TestParseErrors(t *testing.T) {
 		{"cell c", `1:6 unexpected-token expected the cell's name, found "c"`},
 		{"cell @", `1:6 invalid-character a name must follow @`},
 		{"cell @c: f64[] param", `1:10 unknown-name f64 is no element type: they are f32, i32 and bool`},
-		{"cell @c: f32[3] weight", `1:17 unknown-name weight is no kind of cell: they are param, state, slot, stream and metric`},
+		{"cell @c: f32[3] weight", `1:17 unknown-name weight is no kind of cell: they are param, state, slot, stream, metric and part`},
 		{"cell @c: f32[3] param cell @c: i32[] slot", `1:28 duplicate-name a second cell @c`},
 		{"cell @c: f32[b] param", `1:14 unknown-name b is no loop index here, and symbols start with an upper-case letter`},
 		{"cell @c: f32[%x[]] param", `1:14 unknown-name %x is not defined before this place`},

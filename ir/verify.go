@@ -52,7 +52,7 @@ func Verify(m *Module) error {
 			return v.errorf("cell %s: %v", globalName(c.Name), err)
 		}
 		switch c.Kind {
-		case Param, State, Slot, Stream, Metric:
+		case Param, State, Slot, Stream, Metric, Part:
 		default:
 			return v.errorf("cell %s: %q is no kind of cell", globalName(c.Name), c.Kind)
 		}
@@ -64,6 +64,9 @@ func Verify(m *Module) error {
 	for _, f := range m.Funcs {
 		if names[f.Name] {
 			return v.errorf("a second function %s", globalName(f.Name))
+		}
+		if err := v.stages(f, names); err != nil {
+			return err
 		}
 		names[f.Name] = true
 		if err := v.function(f); err != nil {
@@ -162,6 +165,41 @@ func (v *verifier) function(f *Func) error {
 		}
 		if name := f.ResultNames[i]; name != "" && slices.Contains(f.ResultNames[:i], name) {
 			return inner.errorf("a second result named %s", name)
+		}
+	}
+	return nil
+}
+
+// stages checks what f says of its stages, which must be among the functions above it.
+func (v *verifier) stages(f *Func, above map[string]bool) error {
+	v.name = f.Name
+	defer func() { v.name = "" }()
+	if f.Parts < 0 || f.Batch < 0 || f.Batch > 0 && f.Parts == 0 || f.Parts > 0 && len(f.Stages) > 0 {
+		return v.errorf("a batch in parts of %d examples, and %d stages", f.Parts, len(f.Stages))
+	}
+	for _, s := range f.Stages {
+		if s.Func == nil || v.module.Func(s.Func.Name) != s.Func || !above[s.Func.Name] {
+			return v.errorf("a stage is no function further up")
+		}
+		params := s.Func.Params
+		if s.Size > 0 {
+			if len(params) < 2 {
+				return v.errorf("stage %s is not told which examples it gets", globalName(s.Func.Name))
+			}
+			for _, p := range params[len(params)-2:] {
+				if !p.Type.Equal(Scalar(tensor.I32)) {
+					return v.errorf("stage %s is told numbers of examples as %s, not i32[]", globalName(s.Func.Name), p.Type)
+				}
+			}
+			params = params[:len(params)-2]
+		}
+		switch {
+		case s.Size < 0 || s.Most < 0 || s.Most > 0 && s.Size == 0 || len(s.Func.Stages) > 0 || s.Func.Parts > 0:
+			return v.errorf("stage %s cannot be one", globalName(s.Func.Name))
+		case !slices.EqualFunc(params, f.Params, func(p, q *Value) bool { return p.Type.Equal(q.Type) }):
+			return v.errorf("stage %s has other parameters", globalName(s.Func.Name))
+		case s.Size > 0 && !slices.ContainsFunc(params, (*Value).PerExample):
+			return v.errorf("stage %s has no parameter to divide", globalName(s.Func.Name))
 		}
 	}
 	return nil

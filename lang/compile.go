@@ -27,6 +27,9 @@ type Options struct {
 	// Set gives options values, as `--set name=value` does.
 	Set map[string]string
 
+	// MicroBatch is how many examples of a batch are computed at a time, instead of what the program says; 0: as it says.
+	MicroBatch int
+
 	// Read returns the text of an imported file; path is relative to the program's folder. It may be nil: then there are no imports.
 	Read func(path string) (*diag.File, error)
 
@@ -83,7 +86,7 @@ func Compile(src *diag.File, options Options) (*plan.Program, *diag.List) {
 	e := &elaborator{
 		options: options, diags: list, module: ir.NewModule(), number: map[*ir.Value]int{}, owner: map[*ir.Value]*ir.Builder{},
 		universe: newUniverse(), namespaces: map[string]*namespace{}, imported: map[*scope]string{}, metricAt: map[syntax.Node]*instance{}, streams: map[*ir.Cell]func(*function){},
-		unmet: map[string]bool{}, ids: map[*ir.Value]int{}, bounds: map[*ir.Value]bound{},
+		unmet: map[string]bool{}, ids: map[*ir.Value]int{}, bounds: map[*ir.Value]bound{}, spans: map[place]diag.Span{},
 	}
 	e.plan = &plan.Program{File: src.Name, Module: e.module, Init: "init"}
 	e.std = newScope(e.universe)

@@ -43,6 +43,7 @@ type elaborator struct {
 	streams     map[*ir.Cell]func(*function) // give a stream its first values in a function
 	unmet       map[string]bool              // requirements that were reported, by condition and place
 	ids         map[*ir.Value]int            // how many ids there are of those that a value holds, see Note [Ids]
+	spans       map[place]diag.Span          // the text that instructions come from, see Note [Batches in parts]
 	bounds      map[*ir.Value]bound          // the smallest dimension that a model's input indexes
 	instances   []*instance
 	models      []*modelValue
@@ -470,6 +471,7 @@ func (f *frame) enter(n syntax.Node) {
 		f.user = at
 	}
 	f.b.Loc = f.locate(at)
+	f.note(f.b.Loc, at)
 }
 
 // path is that of the layer whose code, or whose fns' code, is being evaluated.

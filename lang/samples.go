@@ -24,7 +24,10 @@ func (t *trainer) samples(p *plan.Train, name string) {
 		f.errorf(at, diag.MissingSetting, "`samples` does not say which file the pictures are drawn into").Fix = `write samples: ` + at.Text() + ` to "samples.png"`
 		return
 	}
+	parts := t.parts
+	t.parts = 0 // pictures are no batch
 	f := t.begin(name, false, p)
+	t.parts = parts
 	f.function.fixedSeed = true
 	s := &plan.Samples{Func: name, At: f.locate(c.Into.Span())}
 	if !t.samplesFile(f, c.Into, s) {

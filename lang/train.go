@@ -16,7 +16,7 @@ import (
 // trainClauses are the settings of a train block.
 var trainClauses = []string{
 	"loss", "optimizer", "over", "clip", "metrics", "epochs", "steps", "validate", "until", "save", "batch",
-	"load", "patience", "keep", "plateau", "average", "samples",
+	"load", "patience", "keep", "plateau", "average", "samples", "micro_batch",
 }
 
 // trainer elaborates one train declaration, once for a training step and once for evaluating.
@@ -34,6 +34,7 @@ type trainer struct {
 
 	updated map[*ir.Cell]bool // parameters
 	batch   int               // examples of a full batch
+	parts   int               // examples of a part of it; 0: it is computed as a whole
 	spread  bool              // examples have copies of the parameters of their own
 	set     *settings
 	inst    *instance // holds the train's streams
@@ -91,11 +92,14 @@ func (e *elaborator) train(decl *syntax.Train) {
 		return
 	}
 	for _, step := range functions {
+		if !t.refuseWhole(step) {
+			return
+		}
 		step.Finite = true
 		e.module.AddFunc(step)
 	}
 	eval, ok := t.function(p.Eval, false, p)
-	if !ok {
+	if !ok || !t.refuseWhole(eval) {
 		return
 	}
 	functions = append(functions, e.module.AddFunc(eval))
@@ -288,6 +292,12 @@ func (t *trainer) readPlan(f *frame, p *plan.Train) {
 		p.Batch = t.set.integer("batch", 1, 1)
 	}
 	t.batch = p.Batch
+	if t.parts = t.set.integer("micro_batch", 0, 1); t.options.MicroBatch > 0 {
+		t.parts = t.options.MicroBatch
+	}
+	if t.parts >= t.batch {
+		t.parts = 0
+	}
 	p.Epochs = t.set.integer("epochs", 0, 1)
 	p.Steps = t.set.integer("steps", 0, 1)
 	if p.Data == nil && t.set.given["steps"] == nil && !t.set.wrong {
@@ -344,7 +354,7 @@ func (t *trainer) function(name string, training bool, p *plan.Train) (*ir.Func,
 func (t *trainer) begin(name string, training bool, p *plan.Train) *frame {
 	extent := ir.Symbol("B")
 	switch {
-	case p.Data == nil:
+	case p.Data == nil && t.parts == 0:
 		extent = ir.Int(p.Batch)
 	case t.empty:
 		extent = ir.Int(1)
@@ -433,6 +443,9 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 		return nil, false
 	}
 	f.bindBatch(t.data)
+	if hasBatch := func(p *ir.Value) bool { return len(p.Type.Shape) > 0 }; len(t.data) == 0 && t.parts > 0 && !slices.ContainsFunc(f.b.Func.Params, hasBatch) {
+		f.b.Param(plan.ParamExamples, ir.Type{DType: tensor.I32, Shape: []ir.Affine{f.batch.extent}})
+	}
 	for _, m := range named {
 		if m.name != plan.ResultLoss && !slices.ContainsFunc(metrics, func(o metric) bool { return o.name == m.name }) {
 			metrics = append(metrics, m)
@@ -461,6 +474,11 @@ func (t *trainer) functionOnce(name string, training bool, p *plan.Train) (*ir.F
 		}
 		if m.only {
 			p.OnlyEval = append(p.OnlyEval, m.name)
+		}
+	}
+	if t.parts > 0 {
+		if fn.b.Func.Parts = t.parts; !t.byChance() { // otherwise there may be more
+			fn.b.Func.Batch = t.batch
 		}
 	}
 	return fn.b.Func, true

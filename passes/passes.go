@@ -35,10 +35,11 @@ var table = []Pass{
 	{"gather", "turns scatters into gathers", false, gather},
 	{"dce", "drops instructions whose results nobody uses", false, dce},
 	{"sink", "computes only the rows of a value that are read", false, sink},
+	{"split", "divides functions into stages that compute a batch in parts", false, split},
 }
 
 // pipeline is the order in which the passes run; a pass may run twice.
-var pipeline = []string{"inline", "shapes", "simplify", "logs", "cse", "unroll", "hoist", "lift", "onehot", "grad", "gather", "dce", "sink", "simplify", "cse", "dce"}
+var pipeline = []string{"inline", "shapes", "simplify", "logs", "cse", "unroll", "hoist", "lift", "onehot", "grad", "gather", "dce", "sink", "simplify", "cse", "dce", "split"}
 
 // constraint demands that the first run of one pass comes before the last run of another.
 type constraint struct{ before, after, because string }
@@ -66,6 +67,8 @@ var constraints = []constraint{
 	{"grad", "dce", "only then is known which forward values and which cotangents are used"},
 	{"dce", "sink", "a use that is dead reads more rows than are needed"},
 	{"sink", "simplify", "a slice in front of a reshape becomes a copy"},
+	{"grad", "split", "what is added up over the parts is gradients above all"},
+	{"dce", "split", "a sum that nobody uses would be added up"},
 	{"cse", "dce", "merging leaves instructions that nobody uses"},
 }
 

@@ -51,7 +51,7 @@ func TestOptions(t *testing.T) {
 		err  string
 	}{
 		{"all", Options{}, Pipeline(), ""},
-		{"disabled", Options{Disable: []string{"simplify", "gather"}}, []string{"inline", "shapes", "logs", "cse", "unroll", "hoist", "lift", "onehot", "grad", "dce", "sink", "cse", "dce"}, ""},
+		{"disabled", Options{Disable: []string{"simplify", "gather"}}, []string{"inline", "shapes", "logs", "cse", "unroll", "hoist", "lift", "onehot", "grad", "dce", "sink", "cse", "dce", "split"}, ""},
 		{"only", Options{Only: []string{"dce", "cse", "dce"}}, []string{"dce", "cse", "dce"}, ""},
 		{"none", Options{Only: []string{}}, nil, ""},
 		{"required", Options{Disable: []string{"grad"}}, nil, "pass grad cannot be disabled"},

@@ -23,6 +23,7 @@ import (
 // settings give options of programs values.
 type settings struct {
 	Set   map[string]string `help:"Give an option of the program a value; for several, repeat it." placeholder:"NAME=VALUE" mapsep:"none"`
+	Micro command.Count     `name:"micro-batch" help:"Compute each batch in parts of at most so many examples, which needs less memory and means the same, whatever the program says." placeholder:"N"`
 	Allow []string          `help:"Let the program read and write in this folder, which is not its own; for several, repeat it, or list them in NNC_ALLOW." placeholder:"FOLDER" sep:"none"`
 }
 
@@ -89,7 +90,7 @@ func (s source) load(std *command.Streams, use dataUse) (*loaded, error) {
 		return err
 	}
 	program, list := lang.Compile(src, lang.Options{
-		Set: s.Set, Schema: schema, Report: s.report,
+		Set: s.Set, MicroBatch: int(s.Micro), Schema: schema, Report: s.report,
 		Read: func(path string) (*diag.File, error) {
 			full, err := filepath.Abs(path)
 			if err == nil {
@@ -153,6 +154,9 @@ func (s settings) words() []string {
 	var words []string
 	for _, name := range slices.Sorted(maps.Keys(s.Set)) {
 		words = append(words, "--set", name+"="+s.Set[name])
+	}
+	if s.Micro > 0 {
+		words = append(words, "--micro-batch", fmt.Sprint(int(s.Micro)))
 	}
 	for _, folder := range s.Allow {
 		words = append(words, "--allow", folder)

@@ -70,10 +70,9 @@ func (l *loaded) printMemory(w io.Writer) {
 	}
 	for _, t := range p.Trains {
 		sizes := map[string]int{}
-		if t.Data != nil {
-			sizes["B"] = t.FullBatch()
-		}
-		m, err := native.Memory(p.Module, t.StepFunc(0), sizes)
+		sizes[ir.Batch] = t.FullBatch()
+		step := p.Module.Func(t.StepFunc(0))
+		m, err := native.Memory(p.Module, step.Name, sizes)
 		if err != nil {
 			continue // examples have lengths of their own, or the interpreter has to compute it
 		}
@@ -83,6 +82,9 @@ func (l *loaded) printMemory(w io.Writer) {
 		}
 		if t.Data != nil {
 			fmt.Fprintf(w, " with batches of %d", t.FullBatch())
+		}
+		if k := slices.IndexFunc(step.Stages, func(s ir.Stage) bool { return s.Size > 0 }); k >= 0 {
+			fmt.Fprintf(w, " in parts of %d", step.Stages[k].Size)
 		}
 		fmt.Fprintf(w, " needs %s in native code: %s of parameters and state, %s of values on the way\n",
 			term.Bytes(int64(m.Total())), term.Bytes(int64(m.Cells)), term.Bytes(int64(m.Arena+m.Consts)))

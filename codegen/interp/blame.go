@@ -18,6 +18,9 @@ func Blame(m *ir.Module, fn string, args []*tensor.Tensor, what string, cell fun
 		return unknown
 	}
 	for _, c := range m.Cells {
+		if c.Kind == ir.Part {
+			continue
+		}
 		if t, err := cell(c.Name); err == nil {
 			if err := p.SetCell(c.Name, t); err != nil {
 				return unknown

@@ -209,8 +209,7 @@ func (m *machine[F]) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, 
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", fn, err)
 	}
-	results, err := m.attempt(p, args)
-	m.discard()
+	results, err := m.call(p, args)
 	var bad *nonFinite
 	if errors.As(err, &bad) {
 		return nil, m.explain(p, args, bad.what)
@@ -219,6 +218,24 @@ func (m *machine[F]) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, 
 		return nil, fmt.Errorf("%s: %w", fn, err)
 	}
 	return results, nil
+}
+
+// call runs a plan after the stages of its function.
+func (m *machine[F]) call(p *plan[F], args []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	err := runtime.Stages(p.fn, args, func(stage *ir.Func, args []*tensor.Tensor) error {
+		q, err := m.planFor(stage, args)
+		if err != nil {
+			return err
+		}
+		_, err = m.attempt(q, args)
+		m.discard()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer m.discard()
+	return m.attempt(p, args)
 }
 
 // planFor checks the arguments and returns the plan for their sizes.

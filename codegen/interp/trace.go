@@ -22,20 +22,20 @@ var errTraced = errors.New("traced")
 // explain runs a call again that gave a value that is not finite, and returns the error that names the first operation to blame.
 func (m *machine[F]) explain(p *plan[F], args []*tensor.Tensor, what string) error {
 	m.trace = &tracer{}
-	in := make([]*buffer[F], len(args))
 	for i, a := range args {
-		in[i] = wrap[F](a)
-		if !m.finite(in[i]) && m.trace.found == nil {
+		if !m.finite(wrap[F](a)) && m.trace.found == nil {
 			m.trace.found = &runtime.NonFiniteError{Op: "parameter", Note: "in " + paramName(p.fn, i)}
 		}
 	}
-	if m.trace.found == nil {
-		if out, err := m.run(p, in); err == nil {
-			for _, b := range out {
-				m.mem.release(b)
-			}
+	for _, c := range m.module.Cells { // what the call that failed left there is not where its values came from
+		if v := m.cells[c]; v != nil && c.Kind == ir.Part {
+			m.mem.release(v.buffer)
+			m.cells[c] = m.zeros(c.Type.DType, v.shape)
 		}
-		m.discard()
+	}
+	if m.trace.found == nil {
+		// What fails has been found, or is not to be explained here.
+		_, _ = m.call(p, args)
 	}
 	e := m.trace.found
 	if e == nil {

@@ -3,10 +3,13 @@ package cost
 import "github.com/nnc-lang/nnc/ir"
 
 // Products counts the multiplications and additions of the sums of products in f, two for each product: matrix products, convolutions and
-// their gradients, and nothing else. It is the arithmetic that benchmarks of networks count. Functions that f calls are counted with it. bind
+// their gradients, and nothing else. It is the arithmetic that benchmarks of networks count. Functions that f calls, and its stages, are counted with it. bind
 // gives the dimensions that are known only when the program runs.
 func Products(f *ir.Func, bind func(symbol string) int) float64 {
 	total := 0.0
+	for _, s := range f.Stages { // in parts it is as much as for the whole batch
+		total += Products(s.Func, bind)
+	}
 	needed := Needed(f)
 	for _, i := range f.Body {
 		if !needed[i] {

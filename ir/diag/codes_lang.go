@@ -68,6 +68,7 @@ const (
 	NoValidation        Code = "no-validation"
 	NotTrained          Code = "not-trained"
 	StaleValue          Code = "stale-value"
+	NeedsWholeBatch     Code = "needs-whole-batch"
 	NotGenerative       Code = "not-generative"
 	DataError           Code = "data-error"
 	NotSupported        Code = "not-supported"

@@ -301,11 +301,12 @@ func (t *Train) FullBatch() int {
 
 // The parameters that Step and Eval may take beside fields; the runtime supplies them by name.
 const (
-	ParamSeed     = "seed"     // i32[]: the run's seed
-	ParamStep     = "step"     // i32[]: training steps done before this one
-	ParamEpoch    = "epoch"    // i32[]: epochs done before this one
-	ParamProgress = "progress" // f32[]: the share of the whole training that is done
-	ParamPlateaus = "plateaus" // i32[]: plateaus so far, see Train.Plateau
+	ParamSeed     = "seed"          // i32[]: the run's seed
+	ParamStep     = "step"          // i32[]: training steps done before this one
+	ParamEpoch    = "epoch"         // i32[]: epochs done before this one
+	ParamProgress = "progress"      // f32[]: the share of the whole training that is done
+	ParamPlateaus = "plateaus"      // i32[]: plateaus so far, see Train.Plateau
+	ParamExamples = "part.examples" // i32[B]: where a train without data computes its batch in parts, as many zeros as it has examples
 )
 
 // ResultLoss is the name of Step's and Eval's first result.

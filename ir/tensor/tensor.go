@@ -146,6 +146,28 @@ func (t *Tensor) Clone() *Tensor {
 	}
 }
 
+// Rows returns the rows from one number up to another, of the first dimension. They share t's elements.
+func (t *Tensor) Rows(from, to int) *Tensor {
+	size := 1
+	for _, n := range t.Shape[1:] {
+		size *= n
+	}
+	u := &Tensor{DType: t.DType, Shape: slices.Clone(t.Shape)}
+	u.Shape[0] = to - from
+	from, to = from*size, to*size
+	switch t.DType {
+	case F32:
+		u.F32 = t.F32[from:to:to]
+	case F64:
+		u.F64 = t.F64[from:to:to]
+	case I32:
+		u.I32 = t.I32[from:to:to]
+	case Bool:
+		u.Bool = t.Bool[from:to:to]
+	}
+	return u
+}
+
 // To returns t with elements of type d: t itself if it has that type already.
 func (t *Tensor) To(d DType) *Tensor {
 	if t.DType == d {

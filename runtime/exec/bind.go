@@ -3,6 +3,7 @@ package exec
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -390,21 +391,30 @@ type Memory struct {
 // Total returns the sum.
 func (m Memory) Total() int { return m.Cells + m.Arena + m.Consts }
 
-// Memory returns what calls of the function fn use if symbols have these sizes.
+// Memory returns what calls of the function fn, its stages included, use if symbols have these sizes.
 //
 // Errors: a function that does not exist; a symbol that is missing.
 func (p *Program) Memory(fn string, bind map[string]int) (Memory, error) {
-	k := slices.IndexFunc(p.Module.Funcs, func(f *ir.Func) bool { return f.Name == fn })
-	if k < 0 {
+	f := p.Module.Func(fn)
+	if f == nil {
 		return Memory{}, fmt.Errorf("there is no function %s", fn)
 	}
-	b, err := p.bind(&p.Funcs[k], bind, true)
-	if err != nil {
-		return Memory{}, err
-	}
-	m := Memory{Arena: b.arena, Consts: len(p.Consts)}
-	if b.kept != nil {
-		m.Arena += b.kept.bytes
+	m := Memory{Consts: len(p.Consts)}
+	for _, s := range append([]ir.Stage{{Func: f}}, f.Stages...) {
+		sizes := bind
+		if s.Size > 0 {
+			sizes = maps.Clone(bind)
+			sizes[ir.Batch] = min(bind[ir.Batch], s.Size)
+		}
+		b, err := p.bind(&p.Funcs[slices.Index(p.Module.Funcs, s.Func)], sizes, true)
+		if err != nil {
+			return Memory{}, err
+		}
+		arena := b.arena
+		if b.kept != nil {
+			arena += b.kept.bytes
+		}
+		m.Arena = max(m.Arena, arena)
 	}
 	for _, c := range p.Module.Cells {
 		shape, err := evalShape(c.Type.Shape, bind)

@@ -257,6 +257,18 @@ func (c *codec) module(m *ir.Module) {
 		list(c, &f.Results, values)
 		list(c, &f.ResultNames, c.text)
 		c.flag(&f.Finite)
+		list(c, &f.Stages, func(s *ir.Stage) {
+			name := ""
+			if s.Func != nil {
+				name = s.Func.Name
+			}
+			c.text(&name)
+			c.int(&s.Size)
+			c.int(&s.Most)
+			if s.Func = m.Func(name); s.Func == nil {
+				c.fail("there is no function %s further up", name)
+			}
+		})
 		if c.reading && m.Func(f.Name) != nil {
 			c.fail("there are two functions %s", f.Name)
 		} else if c.reading {

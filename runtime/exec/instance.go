@@ -271,14 +271,15 @@ func (i *Instance) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, er
 	defer func() { <-i.calls }()
 	err := errExclusive
 	var results []*tensor.Tensor
-	if f := &i.program.Funcs[k]; len(f.Commits) == 0 && f.Gate == len(f.Steps) {
+	stages := i.program.Module.Funcs[k].Stages
+	if f := &i.program.Funcs[k]; len(stages) == 0 && len(f.Commits) == 0 && f.Gate == len(f.Steps) {
 		i.lock.RLock()
 		results, err = i.call(k, args, false)
 		i.lock.RUnlock()
 	}
 	if errors.Is(err, errExclusive) {
 		i.lock.Lock()
-		results, err = i.call(k, args, true)
+		results, err = i.staged(k, args)
 		i.changes.Add(1)
 		i.lock.Unlock()
 	}
@@ -286,6 +287,25 @@ func (i *Instance) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, er
 		return nil, err
 	}
 	return results, nil
+}
+
+// staged runs function k after its stages. The cells are locked for writing.
+func (i *Instance) staged(k int, args []*tensor.Tensor) ([]*tensor.Tensor, error) {
+	f := i.program.Module.Funcs[k]
+	if len(f.Stages) > 0 {
+		if _, err := i.boundFor(k, args); err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name, err)
+		}
+	}
+	err := runtime.Stages(f, args, func(stage *ir.Func, args []*tensor.Tensor) error {
+		_, err := i.attempt(i.funcs[stage.Name], args, true)
+		i.changes.Add(1)
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	return i.call(k, args, true)
 }
 
 // call runs function k. The cells are locked; for writing too if exclusive is set.

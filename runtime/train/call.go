@@ -27,6 +27,7 @@ type batchFunc struct {
 	prog   runtime.Program
 	fn     *ir.Func
 	fields []int // by parameter: the field of the source, or -1 for one that place supplies
+	batch  int   // examples of a batch that no source gives
 
 	results int      // how many of its results are the loss and the metrics
 	names   []string // of their values
@@ -38,14 +39,14 @@ func bind(prog runtime.Program, t *plan.Train, name string, src data.Source) (*b
 	if fn == nil {
 		panic(fmt.Sprintf("BUG: the program has no function %s", name))
 	}
-	f := &batchFunc{prog: prog, fn: fn, results: 1 + len(t.Metrics) - len(t.OnlyEval), names: stepNames(t)}
+	f := &batchFunc{prog: prog, fn: fn, batch: t.FullBatch(), results: 1 + len(t.Metrics) - len(t.OnlyEval), names: stepNames(t)}
 	if name == t.Eval {
 		f.results, f.names = 1+len(t.Metrics), evalNames(t)
 	}
 	for _, p := range fn.Params {
 		field := -1
 		switch p.Name {
-		case plan.ParamSeed, plan.ParamStep, plan.ParamEpoch, plan.ParamProgress, plan.ParamPlateaus:
+		case plan.ParamSeed, plan.ParamStep, plan.ParamEpoch, plan.ParamProgress, plan.ParamPlateaus, plan.ParamExamples:
 		default:
 			if src != nil {
 				field = fieldIndex(src, p.Name)
@@ -82,7 +83,12 @@ func (f *batchFunc) args(batch []*tensor.Tensor, at place) []*tensor.Tensor {
 			args[i] = batch[field]
 			continue
 		}
-		args[i] = at.argument(f.fn.Params[i])
+		p := f.fn.Params[i]
+		if p.Name == plan.ParamExamples {
+			args[i] = tensor.New(tensor.I32, f.batch)
+			continue
+		}
+		args[i] = at.argument(p)
 	}
 	return args
 }
