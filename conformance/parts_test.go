@@ -54,7 +54,7 @@ model M(image: f32[8, 8, 2]) -> f32[D.label] {
 train on D {
     minimize crossentropy(M(image), label, from_logits: true) + 1e-3 * sum(M.dense.kernel^2)
         over M where rank >= 2 using sgd(0.1, momentum: 0.9),
-        over rest using rmsprop(0.01)
+        over rest using sgd(0.05)
     metrics: { right: accuracy(M(image), label), most: max[batch] y, least: min[batch] y }
     epochs:  1
 }`},
