@@ -71,6 +71,11 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 	}
 	f := &frame{elaborator: e, function: fn, scope: newScope(m.scope), inst: m.inst, subject: m.decl.Name.Name}
 	errors := len(e.diags.All)
+	if len(m.decl.Params) == 0 {
+		d := f.errorf(m.decl.Name.Span(), diag.NoExamples, "the model %s takes no input, so there are no examples for it", m.decl.Name.Name)
+		d.Fix = "give it an input, or make it a layer of a model that has one"
+		return nil
+	}
 	for i, p := range m.decl.Params {
 		f.ownDimensions(p, i, mf)
 		t := f.inputType(p)
@@ -343,6 +348,9 @@ func (e *elaborator) predictor(m *modelValue) {
 			d = nil
 		}
 	}
+	if d != nil && !e.feeds(d, m) {
+		d = nil
+	}
 	if d != nil {
 		p.Data = d.plan
 		f.fields(d)
@@ -390,6 +398,30 @@ func (e *elaborator) predictor(m *modelValue) {
 	e.module.AddFunc(fn.b.Func)
 	e.plan.Models = append(e.plan.Models, p)
 	m.plan(p, e)
+}
+
+// feeds reports whether the fields that are called as a model's inputs are of their types: a model that is applied to what another one makes may
+// call its input as the data calls something else.
+func (e *elaborator) feeds(d *dataset, m *modelValue) bool {
+	f := &frame{elaborator: e, function: e.withBatch(e.newFunction("fields"), ir.Symbol("B")), scope: newScope(e.globals)} // of no use afterwards
+	f.fields(d)
+	for i, in := range m.decl.Params {
+		a, ok := f.resolve(f.scope.lookup(in.Name.Name), in.Span(), in.Name.Name).(*array)
+		if !ok {
+			continue
+		}
+		t := m.functions[0].inputs[i]
+		if a.dtype != t.dtype || len(a.shape) != len(t.shape) {
+			return false
+		}
+		for k := range t.shape {
+			have, known := a.shape[k].IsConst()
+			if want, fixed := t.shape[k].IsConst(); known && fixed && have != want {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // writtenCells lists the cells that a function writes.
