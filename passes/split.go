@@ -550,9 +550,7 @@ func (s *splitting) build() {
 	for i, r := range f.Results {
 		f.Results[i] = c.of(r)
 	}
-	for i, p := range c.b.Func.Params {
-		f.Params[i] = p
-	}
+	copy(f.Params, c.b.Func.Params)
 	dropDead(f)
 }
 
