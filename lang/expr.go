@@ -3,6 +3,7 @@ package lang
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -233,7 +234,8 @@ func (f *frame) drawn(n syntax.Node, v value) value {
 	case *shaped:
 		return fn.fn.dims(f, &callSite{node: n, at: n.Span()}, fn.dims)
 	case *fnValue:
-		if fn.shaped && len(fn.decl.Config) == 0 && len(fn.decl.Params) == 0 {
+		needed := func(p *syntax.Param) bool { return p.Default == nil }
+		if fn.shaped && !slices.ContainsFunc(fn.decl.Config, needed) && !slices.ContainsFunc(fn.decl.Params, needed) {
 			return f.callFn(&callSite{node: n, at: n.Span()}, fn)
 		}
 	}
