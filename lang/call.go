@@ -167,6 +167,9 @@ func (f *frame) call(site *callSite, fn value) value {
 func (f *frame) callRepeated(site *callSite, r *repeated) value {
 	x := site.args
 	var v value
+	if !f.countRounds(site.at, r.times) {
+		return poison{}
+	}
 	for i := range r.times {
 		if !f.countRound(site.at) {
 			return poison{}

@@ -114,6 +114,15 @@ const maxDepth = 200
 // maxRounds bounds the rounds of all repeats of a program together: each is program text that has to be compiled.
 const maxRounds = 50_000
 
+// countRounds reports a repeat of more rounds than are left, before any is made.
+func (f *frame) countRounds(at diag.Span, times int) bool {
+	if times <= maxRounds-f.elaborator.rounds {
+		return true
+	}
+	f.elaborator.rounds = max(f.elaborator.rounds, maxRounds)
+	return f.countRound(at)
+}
+
 // countRound counts one round of the repeat at a place.
 func (f *frame) countRound(at diag.Span) bool {
 	if f.elaborator.rounds++; f.elaborator.rounds <= maxRounds {

@@ -276,7 +276,7 @@ func (f *frame) define(n *syntax.Ident, v value) { f.scope.set(n.Name, v, n.Span
 
 func (f *frame) repeatStmt(s *syntax.RepeatStmt) {
 	times, ok := f.constInt(s.Count)
-	if !ok {
+	if !ok || !f.countRounds(s.Count.Span(), times) {
 		return
 	}
 	for i := range times {

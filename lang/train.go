@@ -500,6 +500,10 @@ func (f *frame) bindBatch(list []*dataset) {
 // that metrics share the loss's calls. It returns the mean loss.
 func (t *trainer) minimizeStep(f *frame, m *syntax.Minimize, before func()) *array {
 	f.enter(m)
+	if len(m.Groups) == 0 {
+		f.errorf(m.Span(), diag.MissingSetting, "this `minimize` names no optimizer").Fix = "write `using adam()` after it"
+		return nil
+	}
 	v := f.eval(m.Loss)
 	f.enter(m)
 	loss, ok := f.asArray(m.Loss, v, tensor.F32)

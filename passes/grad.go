@@ -248,7 +248,7 @@ func (r *reverse) nest(in *ir.Instr) {
 
 	var parts []part
 	b := backward{reverse: r, args: in.Args, single: singlePoints(n), parts: &parts}
-	b.expr(n.Body, z, dz, r.chosen[in.Result()])
+	b.expr(n.Body, z, dz, r.chosen[in.Result()], false)
 	for _, p := range parts {
 		x := r.same.of(in.Args[p.read.Operand])
 		r.chosen[x] = r.chosen[x] || p.chosen
@@ -279,8 +279,9 @@ func (r *reverse) nest(in *ir.Instr) {
 //
 // The side of a select that is not chosen gets no gradient, also where it is not finite: of where(x > 0, sqrt(x), 0) the gradient at 0
 // is 0. Its cotangent is a zero, which times the infinite derivative of sqrt would be no number. So below a select a cotangent of zero
-// stays one: select(equal(dz, 0), 0, dz · derivative), from nest to nest, up to the next sum of products. There it ends, as the factors of
-// such sums are finite in all programs that make sense, and as a select between them would take away what makes products fast.
+// stays one: select(equal(dz, 0), 0, dz · derivative), within the body that chooses and from nest to nest, up to the next sum of products. There
+// it ends, as the factors of such sums are finite in all programs that make sense, and as a select between them would take away what makes
+// products fast.
 type backward struct {
 	*reverse
 	args   []*ir.Value
@@ -288,8 +289,9 @@ type backward struct {
 	parts  *[]part
 }
 
-// expr carries the cotangent dz of expression e, whose value is z, to the reads in e; chosen says that it may be a zero of a side not chosen.
-func (b *backward) expr(e, z, dz *ir.Expr, chosen bool) {
+// expr carries the cotangent dz of expression e, whose value is z, to the reads in e; chosen says that it may be a zero of a side not chosen,
+// here that it was chosen in this body.
+func (b *backward) expr(e, z, dz *ir.Expr, chosen, here bool) {
 	switch {
 	case e.Leaf == ir.LeafRead:
 		if !b.active[b.same.of(b.args[e.Read.Operand])] {
@@ -312,13 +314,13 @@ func (b *backward) expr(e, z, dz *ir.Expr, chosen bool) {
 			if da == nil || isZero(da) {
 				continue
 			}
-			still := chosen || e.Op == ir.OpSelect
+			still, here := chosen || e.Op == ir.OpSelect, here || e.Op == ir.OpSelect
 			if still && scales(da, dz) {
-				if still = b.single; still {
+				if still = b.single || here; still {
 					da = ir.Apply(ir.OpSelect, ir.Apply(ir.OpEqual, dz, ir.F32(0)), ir.F32(0), da)
 				}
 			}
-			b.expr(a, a, da, still)
+			b.expr(a, a, da, still, here)
 		}
 	}
 }
