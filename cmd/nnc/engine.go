@@ -17,10 +17,10 @@ import (
 
 // engine says how a program is carried out. Results of one backend do not depend on the number of threads.
 type engine struct {
-	Backend   string        `default:"" enum:",native,interp" env:"NNC_BACKEND" placeholder:"native|interp" help:"What computes: machine code made by LLVM (native), or the interpreter (interp), many times slower. The default is native where nnc doctor finds what it needs."`
-	Precision string        `default:"f32" enum:"f32,f64" help:"Compute in single (f32) or double precision (f64, interpreter only)."`
-	Math      string        `default:"fast" enum:"fast,strict" help:"Let the native backend use faster algorithms for convolutions that round more (fast), or only change the order of sums (strict)."`
-	Threads   command.Count `help:"Use this many threads, instead of all processors." placeholder:"N"`
+	Backend   string          `default:"" enum:",native,interp" env:"NNC_BACKEND" placeholder:"native|interp" help:"What computes: machine code made by LLVM (native), or the interpreter (interp), many times slower. The default is native where nnc doctor finds what it needs."`
+	Precision string          `default:"f32" enum:"f32,f64" help:"Compute in single (f32) or double precision (f64, interpreter only)."`
+	Math      string          `default:"fast" enum:"fast,strict" help:"Let the native backend use faster algorithms for convolutions that round more (fast), or only change the order of sums (strict)."`
+	Threads   command.Threads `help:"Use this many threads, instead of all processors." placeholder:"N"`
 }
 
 // weightsType says how weights lie in memory, for commands that do not change them.

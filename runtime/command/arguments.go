@@ -22,6 +22,19 @@ func (c *Count) UnmarshalText(text []byte) error {
 	return nil
 }
 
+// Threads is a number of threads: at most 1,024, as each has a stack of its own.
+type Threads int
+
+// UnmarshalText reads the flag's value.
+func (t *Threads) UnmarshalText(text []byte) error {
+	n, err := strconv.Atoi(string(text))
+	if err != nil || n < 1 || n > 1024 {
+		return fmt.Errorf("it must be a whole number from 1 to 1024, not %q", text)
+	}
+	*t = Threads(n)
+	return nil
+}
+
 var negative = regexp.MustCompile(`^-\.?[0-9]`)
 
 // normalized lets flags be written with one dash, as those of Go's own tools, and have negative numbers for values.

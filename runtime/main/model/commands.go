@@ -34,9 +34,9 @@ func versionOf(a payload.About) string {
 
 // engine says how and where the model computes.
 type engine struct {
-	Folder      string        `help:"The folder that the program's relative paths start from; the current one, if it is left out." placeholder:"DIR"`
-	Threads     command.Count `help:"Use this many threads, instead of all processors." placeholder:"N"`
-	Interpreter bool          `help:"Compute with the interpreter, even where there is machine code for this processor."`
+	Folder      string          `help:"The folder that the program's relative paths start from; the current one, if it is left out." placeholder:"DIR"`
+	Threads     command.Threads `help:"Use this many threads, instead of all processors." placeholder:"N"`
+	Interpreter bool            `help:"Compute with the interpreter, even where there is machine code for this processor."`
 }
 
 type trainCmd struct {
