@@ -137,6 +137,17 @@ func dimensionOf(x value) (ir.Affine, bool) {
 	return ir.Affine{}, false
 }
 
+// noCount reports a field in the place of a number which it has not.
+func (f *frame) noCount(at diag.Span, v field, what string) {
+	data := v.data.decl.Name.Name
+	if v.data.raw(v.name).DType != tensor.F32 && !v.data.maps(v.name) {
+		f.errorf(at, diag.DataError, "how many %s %s.%s has is not known, since the data could not be read", what, data, v.name).Fix = "see to the data, or write the number"
+		return
+	}
+	d := f.errorf(at, diag.NotAValue, "%s.%s stands for the number of its %s, and it has none; only a train on %s sees its values", data, v.name, what, data)
+	d.Fix = "to see several data write them all, as in `train on A, B`"
+}
+
 func sizeValue(a ir.Affine) value {
 	if n, ok := a.IsConst(); ok {
 		return integer(n)
@@ -311,7 +322,7 @@ func (f *frame) asArray(n syntax.Node, v value, d tensor.DType) (*array, bool) {
 		if size, ok := dimensionOf(v); ok {
 			return f.asArray(n, sizeValue(size), d)
 		}
-		f.errorf(n.Span(), diag.DataError, "how many ids %s.%s has is not known, since the data could not be read", v.data.decl.Name.Name, v.name)
+		f.noCount(n.Span(), v, "ids")
 	case *list:
 		return f.listArray(v, d)
 	case *shaped:
@@ -652,14 +663,14 @@ func (f *frame) matmulMismatch(n *syntax.Binary, a, b *array) {
 		what = "elements"
 	}
 	d := f.errorf(n.Span(), diag.ShapeMismatch, "%s: %s is %s, so %s needs %s %s, but it has %s",
-		snippet(n, "@"), an, a.typ(), bn, inner, what, b.shape[0])
+		snippet(n, "@"), an, a.typ(), bn, dimString(inner), what, dimString(b.shape[0]))
 	d.Label = bn + " is " + b.typ()
 	if !a.decl.IsZero() {
 		kind := "columns"
 		if len(a.shape) == 1 {
 			kind = "elements"
 		}
-		f.relate(d, a.decl, "%s has %s %s", an, inner, kind)
+		f.relate(d, a.decl, "%s has %s %s", an, dimString(inner), kind)
 		fixed := append(append([]ir.Affine{}, a.shape[:len(a.shape)-1]...), b.shape[0])
 		d.Fix = "declare " + an + " as " + typeString(a.dtype, fixed)
 	}

@@ -682,8 +682,7 @@ func (f *frame) convert(a *argument, p *syntax.Param, inner *frame, what string)
 			return sizeValue(size), true
 		}
 		if fd, ok := v.(field); ok {
-			d := f.errorf(a.node.Span(), diag.DataError, "how many classes %s.%s has is not known, since the data could not be read", fd.data.decl.Name.Name, fd.name)
-			d.Fix = "see to the data, or write the number"
+			f.noCount(a.node.Span(), fd, "classes")
 			return poison{}, false
 		}
 		return wrong("a whole number that is known when the program is compiled")

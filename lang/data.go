@@ -52,6 +52,11 @@ func (d *dataset) fieldNames() []string {
 
 func (d *dataset) has(name string) bool { return slices.Contains(d.fieldNames(), name) }
 
+// maps reports whether the map makes a field.
+func (d *dataset) maps(name string) bool {
+	return d.mapped != nil && slices.ContainsFunc(d.mapped.Fields, func(a *syntax.Arg) bool { return a.Name != nil && a.Name.Name == name })
+}
+
 // validates reports whether there is a validation split, as far as the declaration tells.
 func (d *dataset) validates() bool {
 	held := func(f plan.Files) bool { return f.Validation != "" || f.Path != "" && f.Split[1] > 0 }

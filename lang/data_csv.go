@@ -2,6 +2,7 @@ package lang
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -108,12 +109,17 @@ func (s *settings) column(a *syntax.Arg) (plan.Column, bool) {
 				set.add(arg.Name, arg.Value)
 				continue
 			}
-			t, ok := s.f.eval(arg.Value).(text)
-			if !ok {
-				s.f.errorf(arg.Value.Span(), diag.InvalidValue, "the name of a column stands here, in quotes")
+			if word, ok := arg.Value.(*syntax.Name); ok && s.f.scope.lookup(word.Name) == nil {
+				s.f.errorf(arg.Value.Span(), diag.InvalidValue, "the name of a column stands here, in quotes").Fix = "write " + strconv.Quote(word.Name)
 				continue
 			}
-			c.From = append(c.From, string(t))
+			switch t := s.f.eval(arg.Value).(type) {
+			case text:
+				c.From = append(c.From, string(t))
+			case poison:
+			default:
+				s.f.errorf(arg.Value.Span(), diag.InvalidValue, "the name of a column stands here, in quotes")
+			}
 		}
 	}
 	switch {

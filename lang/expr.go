@@ -279,6 +279,9 @@ func (f *frame) repeatStmt(s *syntax.RepeatStmt) {
 	if !ok || !f.countRounds(s.Count.Span(), times) {
 		return
 	}
+	if times < 0 {
+		f.errorf(s.Count.Span(), diag.InvalidValue, "`repeat` cannot have %d rounds", times)
+	}
 	for i := range times {
 		if !f.countRound(s.Span()) {
 			return

@@ -687,6 +687,12 @@ func (f *frame) indexExpr(n syntax.Expr) (ir.Affine, bool) {
 		}
 		return ir.Affine{}, false
 	case poison:
+	case number:
+		if v.exact != nil && v.exact.IsInt() {
+			f.errorf(n.Span(), diag.TooLarge, "%s is more than a dimension or an index can be", v)
+			break
+		}
+		f.errorf(n.Span(), diag.TypeMismatch, "an index must be a whole number, not %s", describe(v))
 	default:
 		f.errorf(n.Span(), diag.TypeMismatch, "an index must be a whole number, not %s", describe(v))
 	}

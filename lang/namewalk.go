@@ -232,7 +232,7 @@ func (n *names) expr(e syntax.Expr) {
 		n.exprs(e.Indices)
 		n.expr(e.Else)
 	case *syntax.Field:
-		if x, ok := e.X.(*syntax.Name); ok && syntax.IsFileSuffix(e.Name.Name) && !n.known(x.Name) {
+		if x, ok := e.X.(*syntax.Name); ok && syntax.IsFileSuffix(e.Name.Name) && !n.known(x.Name) && foreignNames[x.Name] == "" {
 			d := n.wrong(e.Span(), diag.UnknownName, "there is no `"+x.Name+"` here")
 			d.Fix = "the name of a file stands in quotes: \"" + x.Name + "." + e.Name.Name + "\""
 			return

@@ -205,7 +205,9 @@ func (n *names) unknown(at diag.Span, name string) {
 	}
 	d := n.wrong(at, diag.UnknownName, "there is no `"+name+"` here")
 	candidates := slices.Concat(n.scope.list(), n.words, n.std.visible(), []string{"inf", "training", "true", "false"})
-	if near := suggestion(name, candidates); near != "" {
+	if advice := foreignNames[name]; advice != "" {
+		d.Fix = advice
+	} else if near := suggestion(name, candidates); near != "" {
 		d.Fix = "did you mean `" + near + "`?"
 	}
 }
@@ -278,10 +280,20 @@ var otherNames = map[string]string{
 	"Linear": "Dense", "Conv2d": "Conv2D", "MaxPooling2D": "MaxPool2D", "BatchNormalization": "BatchNorm", "LayerNormalization": "LayerNorm",
 	"mean_squared_error": "mse", "MSELoss": "mse", "BCELoss": "binary_crossentropy", "CrossEntropyLoss": "crossentropy",
 	"categorical_crossentropy": "crossentropy", "sparse_categorical_crossentropy": "crossentropy",
-	"None": "", "reduce_sum": "sum", "reduce_mean": "mean", "matmul": "", "SGD": "sgd", "Adam": "adam", "ReLU": "relu",
+	"reduce_sum": "sum", "reduce_mean": "mean", "SGD": "sgd", "Adam": "adam", "ReLU": "relu",
 	"batch_size": "batch", "learning_rate": "lr", "weight_decay": "decay", "beta_1": "beta1", "beta_2": "beta2", "epsilon": "eps", "p": "rate",
 	"steps_per_epoch": "steps", "num_epochs": "epochs", "criterion": "loss", "kernel_size": "size", "pool_size": "size",
 }
+
+// foreignNames say what to write for names that other languages have and the library does not.
+var foreignNames = map[string]string{
+	"None": "leave the argument out", "null": "leave the argument out", "nil": "leave the argument out",
+	"True": "write true", "False": "write false", "ln": "log(x) is the natural logarithm", "argmin": "write argmax of the negative, as in argmax(-x)",
+	"matmul": "write a @ b", "dot": "write a @ b", "len": "name the dimension in the type, as n in x: f32[n]", "print": "what is listed in metrics: is printed after each epoch",
+	"tf": noPrefix, "keras": noPrefix, "layers": noPrefix, "torch": noPrefix, "nn": noPrefix, "np": noPrefix, "F": noPrefix, "math": noPrefix,
+}
+
+const noPrefix = "the library's names stand alone, as in Dense(10) or exp(x)"
 
 // suggestion is the name among these that was probably meant.
 func suggestion(name string, have []string) string {

@@ -192,6 +192,12 @@ func (s *scanner) foreign(rest string) bool {
 		s.report(diag.ForeignOperator, 2, "power is written `^`", "write `x^2`")
 		s.emitAs(tokenPunct, 2, "^")
 		return true
+	case len(rest) > 1 && rest[1] == '=' && strings.IndexByte("+-*/", rest[0]) >= 0:
+		s.broken = true
+		op := rest[:2]
+		s.report(diag.ForeignOperator, 2, "there is no `"+op+"`", "write `x <- x "+op[:1]+" …` for a param, a state or a carried value; what `let` names does not change")
+		s.emitAs(tokenPunct, 2, op[:1])
+		return true
 	case strings.HasPrefix(rest, "&&"):
 		s.report(diag.ForeignOperator, 2, "`&&` is written `and`", "write `and`")
 		s.emitAs(tokenKeyword, 2, "and")
@@ -503,7 +509,8 @@ func (s *scanner) markRepeats() {
 			continue
 		}
 		next := list[i+1]
-		if next.Type == tokenPunct && next.Value != "(" {
+		negative := next.Value == "-" && i+3 < len(list) && list[i+2].Type == tokenNumber && list[i+3].Value == "{"
+		if next.Type == tokenPunct && next.Value != "(" && !negative {
 			continue
 		}
 		if next.Value == "(" {

@@ -189,6 +189,7 @@ func TestCSVErrors(t *testing.T) {
 		{"open quote", "x,y\n1,2\n1,\"b\n2,3\n", number, nil, `training data: t.csv, line 3: a quote is never closed, or text follows the closing one; a quote within quotes is written twice`},
 		{"label out of range", "x\na\nc\n", []Column{{Field: "x", Kind: Class, Names: []string{"a", "b"}}}, nil, `training data: t.csv, line 3, column "x": "c" is not among the 2 values that the program knows: "a", "b"`},
 		{"column", "Label,y\n1,2\n", []Column{{Field: "label", Kind: Class}}, nil, `training data: t.csv has no column "label"; did you mean "Label"?`},
+		{"separator", "a;label\n1;2\n", []Column{{Field: "label", Kind: Class}}, nil, `training data: t.csv has no column "label"; its first line, "a;label", seems to be separated otherwise: say separator: ";"`},
 		{"column far", "a,b\n1,2\n", []Column{{Field: "label", Kind: Class}}, nil, `training data: t.csv has no column "label"; it has "a", "b"`},
 		{"twice", "x,y,x\n1,2,3\n", number, nil, `training data: t.csv, line 1: two columns are called "x", the 1st and the 3rd: rename one in the file`},
 		{"twice in rest", "a,x,a\n1,2,3\n", []Column{{Field: "x", Kind: Number}, {Field: "r", Kind: Rest}}, nil, `training data: t.csv, line 1: two columns are called "a", the 1st and the 3rd: rename one in the file`},

@@ -37,6 +37,13 @@ func (c *column) locate(t *table) error {
 			if near := diag.DidYouMean(name, t.header); near != "" {
 				return fmt.Errorf("%w; did you mean %q?", err, near)
 			}
+			if len(t.header) == 1 {
+				for _, separator := range []string{";", "\t", "|", ","} {
+					if strings.Contains(t.header[0], separator) {
+						return fmt.Errorf("%w; its first line, %q, seems to be separated otherwise: say separator: %q", err, t.header[0], separator)
+					}
+				}
+			}
 			return fmt.Errorf("%w; it has %s", err, columnNames(t.header))
 		}
 		if again := slices.Index(t.header[k+1:], name); again >= 0 {
