@@ -263,6 +263,33 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
+// A run goes on in an executable that was made of its program, though that can measure more, and in nnc again.
+func TestResumedByExecutable(t *testing.T) {
+	// More epochs than a pipe has room for: a run waits to be stopped.
+	folder := smallFolder(t, smallProgram)
+	run(t, folder, "build", "small.nn", "--set", "epochs=2000", "-o", "small")
+	small := func(args ...string) *exec.Cmd {
+		cmd := exec.Command("./small", args...)
+		cmd.Dir = folder
+		return cmd
+	}
+	if o := finish(t, small("train")); o.code != 0 {
+		t.Fatalf("exit code %d: %s", o.code, o.err)
+	}
+	want := read(t, folder, "small.h5")
+	if err := os.Remove(filepath.Join(folder, "small.h5")); err != nil {
+		t.Fatal(err)
+	}
+	stopAfter(t, command(t, folder, "run", "small.nn", "--set", "epochs=2000"), 2, time.Millisecond, syscall.SIGKILL)
+	if o := stopAfter(t, small("train", "--resume"), 2, time.Millisecond, os.Interrupt); !strings.Contains(o.out, "resuming after step") || !strings.Contains(o.err, "`./small train --resume` goes on from there") {
+		t.Fatalf("printed %s%s", o.out, o.err)
+	}
+	run(t, folder, "run", "small.nn", "--set", "epochs=2000", "--resume")
+	if !bytes.Equal(read(t, folder, "small.h5"), want) {
+		t.Error("the weights differ")
+	}
+}
+
 // A seed makes a run repeat bit for bit, on one thread or two; another seed gives other weights.
 func TestSeeds(t *testing.T) {
 	folder := smallFolder(t, smallProgram)

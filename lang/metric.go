@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
@@ -27,7 +28,7 @@ func (f *frame) applyMetric(site *callSite, m *metricValue) value {
 	}
 	inst := f.metricAt[site.node]
 	if inst == nil {
-		inst = f.newInstance(fmt.Sprintf("metric.%s_%d", name, len(f.metricAt)), nil)
+		inst = f.newInstance(f.metricPath(name), nil)
 		inst.role = measures
 		inst.recipe = &recipe{layer: &layerValue{decl: &syntax.Layer{Name: m.decl.Name}}}
 		f.metricAt[site.node] = inst
@@ -72,6 +73,22 @@ func (f *frame) applyMetric(site *callSite, m *metricValue) value {
 	a = f.store(a)
 	f.calls[runningKey(a)] = a
 	return a
+}
+
+// metricPath names the state of one more call of a metric. What a report measures is counted apart, so that the others have the same names with and
+// without reports.
+func (f *frame) metricPath(name string) string {
+	root := "metric."
+	if f.judged != nil {
+		root = "report."
+	}
+	number := 0
+	for _, inst := range f.metricAt {
+		if strings.HasPrefix(inst.path, root) {
+			number++
+		}
+	}
+	return fmt.Sprintf("%s%s_%d", root, name, number)
 }
 
 // runningKey marks the value of a metric with state among the calls of a function.

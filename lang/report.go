@@ -52,11 +52,14 @@ func (t *trainer) report(p *plan.Train, name string) {
 	if !t.options.Report {
 		return
 	}
-	listed := *p
+	listed, before := *p, len(t.module.Cells)
 	t.reporting = true
 	fn, ok := t.function(name, false, p)
 	t.reporting = false
 	r := &plan.Report{Func: name, Metrics: p.Metrics, Running: p.Running, Tensors: p.Tensors}
+	for _, c := range t.module.Cells[before:] {
+		r.Cells = append(r.Cells, c.Name)
+	}
 	p.Metrics, p.Running, p.OnlyEval, p.Tensors = listed.Metrics, listed.Running, listed.OnlyEval, listed.Tensors
 	for _, m := range r.Metrics {
 		if !slices.Contains(p.Metrics, m) {

@@ -70,12 +70,16 @@ func (c *buildCmd) Run(std *command.Streams) error {
 	}
 	for _, g := range l.plan.Generates {
 		g.Capacity = cmp.Or(g.Window, max(leastCapacity, len(g.Prompt)+g.Length))
+		before := len(l.plan.Module.Cells)
 		f, err := passes.Step(l.plan.Module, g.Func, g.Capacity)
 		if err != nil {
 			fmt.Fprintf(std.Err, "note: the executable applies %s to all of the text for each unit: %s\n", g.Model, err)
 			continue
 		}
 		g.Step = f.Name
+		for _, c := range l.plan.Module.Cells[before:] {
+			g.Cells = append(g.Cells, c.Name)
+		}
 	}
 	c.weightsType.apply(l.plan.Module)
 	m := payload.Model{About: payload.About{File: filepath.Base(l.plan.File), Version: version(), OS: c.OS, Arch: c.Arch}, Plan: l.plan}

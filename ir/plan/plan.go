@@ -6,6 +6,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -24,6 +25,25 @@ type Program struct {
 	Tests  []*Test
 
 	Generates []*Generate
+}
+
+// Beside reports whether no step and no validation of a training reads or writes a cell, so that the cell is no part of the training's state:
+// nnc and the executables that it makes of a program differ in such cells.
+func (p *Program) Beside(c *ir.Cell) bool {
+	if c.Kind == ir.Part { // means nothing between calls
+		return true
+	}
+	for _, t := range p.Trains {
+		if t.Report != nil && slices.Contains(t.Report.Cells, c.Name) {
+			return true
+		}
+	}
+	for _, g := range p.Generates {
+		if slices.Contains(g.Cells, c.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 // Field is one named tensor of an example.
@@ -241,6 +261,7 @@ type Report struct {
 	Running []string
 	Tensors map[string]Shape
 	Added   []string // those of Metrics that the train does not list
+	Cells   []string // that nothing else reads or writes
 }
 
 // Reported is the train whose Eval measures all of Report.
@@ -355,6 +376,7 @@ type Generate struct {
 	Func          string
 	Step          string   // of an executable: function of one more unit, which remembers up to Capacity of them; "" if there is none
 	Capacity      int      // units
+	Cells         []string // of Step, which nothing else reads or writes
 	Probabilities bool     // a row holds probabilities, not their logarithms up to a constant
 	Unit          string   // of the text: "characters", "bytes" or "words"
 	Vocabulary    []string // names of the ids

@@ -229,7 +229,7 @@ func renew(prog runtime.Program, p *plan.Program, seed int32) error {
 func aside(prog runtime.Program, p *plan.Program) (back func() error, err error) {
 	kept := map[string]*tensor.Tensor{}
 	for _, c := range p.Module.Cells {
-		if c.Kind != ir.Stream && c.Kind != ir.Metric {
+		if c.Kind != ir.Stream && c.Kind != ir.Metric || p.Beside(c) {
 			continue
 		}
 		if kept[c.Name], err = prog.Cell(c.Name); err != nil {

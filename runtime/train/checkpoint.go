@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/data"
@@ -86,10 +87,10 @@ func (p *progress) describe() string {
 // capture takes the cells of prog as cell gives them: copies, or views that hold for a while.
 //
 // Metrics' cells go in too, though into no other file: in the middle of an epoch they are part of its values.
-func capture(prog runtime.Program, cell cellFunc, h header) (*checkpoint, error) {
+func capture(prog runtime.Program, p *plan.Program, cell cellFunc, h header) (*checkpoint, error) {
 	ck := &checkpoint{header: h}
 	var err error
-	ck.Cells, ck.values, err = takeCells(prog, cell, func(*ir.Cell) bool { return true })
+	ck.Cells, ck.values, err = takeCells(prog, cell, func(c *ir.Cell) bool { return !p.Beside(c) })
 	return ck, err
 }
 
@@ -115,8 +116,8 @@ func takeCells(prog runtime.Program, cell cellFunc, wanted func(*ir.Cell) bool) 
 // restore gives the cells of prog the checkpoint's values.
 //
 // Errors: the first cell that the program and the checkpoint do not have in common.
-func (ck *checkpoint) restore(prog runtime.Program) error {
-	if err := sameCells(prog.Module().Cells, ck.Cells); err != nil {
+func (ck *checkpoint) restore(prog runtime.Program, p *plan.Program) error {
+	if err := sameCells(prog.Module().Cells, p, ck.Cells); err != nil {
 		return err
 	}
 	for i, c := range ck.Cells {
@@ -131,15 +132,17 @@ func (ck *checkpoint) restore(prog runtime.Program) error {
 	return nil
 }
 
-// sameCells compares the program's cells with a checkpoint's.
-func sameCells(program []*ir.Cell, saved []cellInfo) error {
+// sameCells compares the cells that make up the state of a run of p with a checkpoint's.
+func sameCells(cells []*ir.Cell, p *plan.Program, saved []cellInfo) error {
 	byName := map[string]cellInfo{}
 	for _, c := range saved {
 		byName[c.Name] = c
 	}
-	for _, c := range program {
+	for _, c := range cells {
 		s, ok := byName[c.Name]
 		switch {
+		case p.Beside(c):
+			continue
 		case !ok:
 			return fmt.Errorf("the program has changed: its %s %s is not in the checkpoint", c.Kind, c.Name)
 		case s.Type != c.Type.String():

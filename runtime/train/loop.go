@@ -359,7 +359,7 @@ func (r *run) capture(cell cellFunc) (*checkpoint, error) {
 		h.Sums[i] = exact(sum)
 	}
 	h.Kept, h.KeptEpoch = r.kept.cells, r.kept.epoch
-	ck, err := capture(r.prog, cell, h)
+	ck, err := capture(r.prog, r.p, cell, h)
 	if err != nil {
 		return nil, err
 	}

@@ -364,7 +364,7 @@ func (r *run) start() (over bool, err error) {
 	if ck.Train != r.index {
 		return ck.Train > r.index, nil
 	}
-	if err := ck.restore(r.prog); err != nil {
+	if err := ck.restore(r.prog, r.p); err != nil {
 		return false, fmt.Errorf("cannot resume from %s: %w", r.saver.path, err)
 	}
 	if err := r.resumeKept(ck); err != nil {
@@ -424,7 +424,7 @@ func (r *run) mention(ck *checkpoint, err error) {
 
 // compatible compares a checkpoint with the run that is to go on from it.
 func (r *run) compatible(ck *checkpoint) error {
-	if err := sameCells(r.prog.Module().Cells, ck.Cells); err != nil {
+	if err := sameCells(r.prog.Module().Cells, r.p, ck.Cells); err != nil {
 		return err
 	}
 	if ck.Train < 0 || ck.Train >= len(r.p.Trains) || ck.Label != r.p.Trains[ck.Train].Label {
