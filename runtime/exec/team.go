@@ -160,7 +160,7 @@ func (t *team) work(w *worker) {
 			}
 		}
 		w.asleep.Store(true)
-		if t.job.Load() != last { // published in the meantime
+		if j := t.job.Load(); j != last && j != nil { // published in the meantime
 			w.asleep.Store(false)
 			continue
 		}
