@@ -62,7 +62,7 @@ func (d *dataset) validates() bool {
 	held := func(f plan.Files) bool { return f.Validation != "" || f.Path != "" && f.Split[1] > 0 }
 	switch s := d.plan.Source; {
 	case s.ImageFolder != nil:
-		return held(plan.Files{Validation: s.ImageFolder.Validation, Path: s.ImageFolder.Path, Split: s.ImageFolder.Split})
+		return held(s.ImageFolder.Files)
 	case s.IDX != nil:
 		return s.IDX.Validation > 0
 	case s.CSV != nil:
@@ -299,10 +299,7 @@ var dataSources = map[string]struct {
 	read       func(*settings, *plan.Data)
 }{
 	"image_folder": {
-		known: []string{
-			"train", "validation", "test", "path", "split", "size", "height", "width", "channels",
-			"resize", "orientation", "on_corrupt", "classes", "seed",
-		},
+		known:      slices.Concat([]string{"size", "height", "width", "channels", "resize", "orientation", "on_corrupt", "classes"}, divisionSettings, fileSettings),
 		positional: "path",
 		read:       readImageFolder,
 	},
@@ -314,7 +311,7 @@ var dataSources = map[string]struct {
 	"csv":       {known: tableSettings, positional: "path", read: readCSV},
 	"tsv":       {known: tableSettings, positional: "path", read: readTSV},
 	"text":      {known: append([]string{"unit", "sequence", "top"}, fileSettings...), positional: "path", read: readText},
-	"wav":       {known: append([]string{"rate", "window", "frames", "label", "classes", "seed"}, fileSettings...), positional: "path", read: readWAV},
+	"wav":       {known: slices.Concat([]string{"rate", "window", "frames", "label", "classes"}, divisionSettings, fileSettings), positional: "path", read: readWAV},
 	"synthetic": {known: []string{"train", "validation", "test", "seed"}, positional: "train", read: readSynthetic},
 }
 
@@ -324,13 +321,14 @@ const maxSide = 16384
 func readImageFolder(s *settings, d *plan.Data) {
 	size := s.integer("size", 0, 1)
 	c := &plan.ImageFolder{
-		Train: s.text("train", ""), Validation: s.text("validation", ""), Test: s.text("test", ""), Path: s.text("path", ""),
+		Files:  plan.Files{Train: s.text("train", ""), Validation: s.text("validation", ""), Test: s.text("test", ""), Path: s.text("path", "")},
 		Height: s.integer("height", size, 1), Width: s.integer("width", size, 1), Channels: s.integer("channels", 3, 1),
 		Resize:      s.text("resize", "nearest", "nearest", "bilinear"),
 		Orientation: s.text("orientation", "exif", "exif", "keep"),
 		OnCorrupt:   s.text("on_corrupt", "skip", "skip", "fail"),
-		Classes:     s.texts("classes"), Seed: s.integer("seed", 1, 0),
+		Classes:     s.texts("classes"),
 	}
+	s.division(&c.Files, [3]float64{0.8, 0.1, 0.1})
 	switch {
 	case c.Path == "" && c.Train == "" && c.Validation == "" && c.Test == "":
 		d2 := s.f.errorf(s.at, diag.MissingSetting, "image_folder does not say where the pictures are")
@@ -350,35 +348,11 @@ func readImageFolder(s *settings, d *plan.Data) {
 	if c.Channels != 1 && c.Channels != 3 {
 		s.f.errorf(s.given["channels"].node.Span(), diag.InvalidValue, "pictures have 3 channels (colour) or 1 (grey), not %d", c.Channels)
 	}
-	if c.Path != "" {
-		c.Split = [3]float64{0.8, 0.1, 0.1}
-	}
-	readSplit(s, &c.Split)
 	d.Source.ImageFolder = c
 	d.Fields = []plan.Field{
 		{Name: "image", DType: tensor.F32, Shape: []int{c.Height, c.Width, c.Channels}},
 		{Name: "label", DType: tensor.I32, Labels: c.Classes},
 	}
-}
-
-func readSplit(s *settings, into *[3]float64) {
-	shares, ok := s.numbers("split")
-	if !ok {
-		return
-	}
-	total := 0.0
-	for _, x := range shares {
-		if x < 0 {
-			ok = false
-		}
-		total += x
-	}
-	if !ok || len(shares) < 2 || len(shares) > 3 || total < 1-1e-6 || total > 1+1e-6 {
-		s.f.errorf(s.given["split"].node.Span(), diag.InvalidValue, "`split` is two or three shares that add up to 1, such as [0.8, 0.1, 0.1]")
-		return
-	}
-	*into = [3]float64{}
-	copy(into[:], shares)
 }
 
 func readIDX(s *settings, d *plan.Data) {

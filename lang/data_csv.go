@@ -13,7 +13,7 @@ import (
 )
 
 // tableSettings are those of csv and tsv.
-var tableSettings = append([]string{"columns", "missing", "header", "separator", "seed"}, fileSettings...)
+var tableSettings = slices.Concat([]string{"columns", "missing", "header", "separator", "stratify"}, divisionSettings, fileSettings)
 
 // columnKinds are the kinds of columns, with the settings of each. An argument without a name is the name of a column.
 var columnKinds = map[string][]string{
@@ -28,7 +28,7 @@ func readTSV(s *settings, d *plan.Data) { readTable(s, d, "\t") }
 
 func readTable(s *settings, d *plan.Data, separator string) {
 	c := &plan.CSV{
-		Files:     s.seeded([3]float64{0.8, 0.1, 0.1}, s.what+`("flowers.csv", columns: { x: rest, label: class })`),
+		Files:     s.files([3]float64{0.8, 0.1, 0.1}, s.what+`("flowers.csv", columns: { x: rest, label: class })`),
 		Separator: s.text("separator", separator), NoHeader: !s.truth("header", true),
 	}
 	if utf8.RuneCountInString(c.Separator) != 1 || strings.ContainsAny(c.Separator, "\"\r\n\ufffd") {
@@ -74,6 +74,30 @@ func readTable(s *settings, d *plan.Data, separator string) {
 		}
 		c.Columns = append(c.Columns, column)
 		d.Fields = withLength(d.Fields, columnField(column))
+	}
+	s.stratify(c)
+}
+
+// stratify reads the field whose classes are dealt to the splits one by one.
+func (s *settings) stratify(c *plan.CSV) {
+	g := s.given["stratify"]
+	if g == nil {
+		return
+	}
+	c.Stratify = s.text("stratify", "")
+	var classes []string
+	for _, column := range c.Columns {
+		if column.Kind == "class" {
+			classes = append(classes, column.Field)
+		}
+	}
+	switch {
+	case c.Path == "":
+		s.onePath(c.Files, "stratify")
+	case len(classes) == 0:
+		s.f.errorf(g.node.Span(), diag.InvalidValue, "`stratify` names a field of classes, and there is none").Fix = "make the column a class, as in { label: class }"
+	case c.Stratify != "" && !slices.Contains(classes, c.Stratify):
+		s.f.noChoice(g.node.Span(), "`stratify`", c.Stratify, classes)
 	}
 }
 

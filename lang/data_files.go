@@ -12,11 +12,13 @@ import (
 // fileSettings are the settings of a source that is a file for each split, or one that is split.
 var fileSettings = []string{"train", "validation", "test", "path", "split"}
 
-// files reads fileSettings; shares are those of one file whose split is not given. example is for a message.
+// divisionSettings are further ones of a source whose examples are dealt to the splits by chance.
+var divisionSettings = []string{"seed", "folds", "fold"}
+
+// files reads fileSettings, and those of divisionSettings that the source has; shares are those of one file whose split is not given. example is
+// for a message.
 func (s *settings) files(shares [3]float64, example string) plan.Files {
-	c := plan.Files{
-		Train: s.text("train", ""), Validation: s.text("validation", ""), Test: s.text("test", ""), Path: s.text("path", ""), Seed: 1,
-	}
+	c := plan.Files{Train: s.text("train", ""), Validation: s.text("validation", ""), Test: s.text("test", ""), Path: s.text("path", "")}
 	separate := c.Train != "" || c.Validation != "" || c.Test != ""
 	switch {
 	case s.wrong:
@@ -24,21 +26,72 @@ func (s *settings) files(shares [3]float64, example string) plan.Files {
 		s.f.errorf(s.at, diag.MissingSetting, "%s does not say where the data is", s.what).Fix = "write " + example
 	case c.Path != "" && separate:
 		s.f.errorf(s.at, diag.ConflictingSettings, "%s takes one path that it splits, or `train`, `validation` and `test`, not both", s.what)
-	case separate && s.given["split"] != nil:
-		s.f.errorf(s.given["split"].name.Span(), diag.ConflictingSettings, "`split` is for one path, and `train`, `validation` and `test` are split already")
 	}
-	if c.Path != "" {
-		c.Split = shares
-		readSplit(s, &c.Split)
-	}
+	s.division(&c, shares)
 	return c
 }
 
-// seeded is files with the setting `seed`.
-func (s *settings) seeded(shares [3]float64, example string) plan.Files {
-	c := s.files(shares, example)
+// division reads how the examples of one path are dealt to the splits: by shares of them, or in folds, of which one is the test split.
+func (s *settings) division(c *plan.Files, shares [3]float64) {
 	c.Seed = s.integer("seed", 1, 0)
-	return c
+	c.Folds = s.integer("folds", 0, 2)
+	first := 0
+	if c.Folds > 0 {
+		first, shares = 1, [3]float64{1}
+	}
+	c.Fold = s.integer("fold", first, 1)
+	if c.Path == "" {
+		s.onePath(*c, "split", "folds", "fold")
+		return
+	}
+	fold := s.given["fold"]
+	switch {
+	case fold == nil || s.wrong:
+	case s.given["folds"] == nil:
+		s.f.errorf(fold.name.Span(), diag.MissingSetting, "`fold` says which fold is the test split, and not how many there are").Fix = "add folds: 5"
+	case c.Folds > 0 && c.Fold > c.Folds:
+		s.f.errorf(fold.node.Span(), diag.InvalidValue, "`fold` must be from 1 to %d, the number of folds, and this is %d", c.Folds, c.Fold)
+	}
+	c.Split = shares
+	s.split(&c.Split, s.given["folds"] != nil)
+}
+
+// onePath reports settings that mean nothing where each split has a path of its own.
+func (s *settings) onePath(c plan.Files, names ...string) {
+	if s.wrong || c.Train == "" && c.Validation == "" && c.Test == "" {
+		return
+	}
+	for _, name := range names {
+		if g := s.given[name]; g != nil {
+			s.f.errorf(g.name.Span(), diag.ConflictingSettings, "`%s` is for one path, and `train`, `validation` and `test` are split already", name)
+		}
+	}
+}
+
+// split reads the shares of the splits; with folds, which give the test split, those of training and validation of the rest.
+func (s *settings) split(into *[3]float64, folds bool) {
+	shares, ok := s.numbers("split")
+	if !ok {
+		return
+	}
+	total := 0.0
+	for _, x := range shares {
+		if x < 0 {
+			ok = false
+		}
+		total += x
+	}
+	at := s.given["split"].node.Span()
+	most, what := 3, "two or three shares that add up to 1, such as [0.8, 0.1, 0.1]"
+	if folds {
+		most, what = 2, "two shares that add up to 1, such as [0.9, 0.1], of what the folds leave for training and validation"
+	}
+	if !ok || len(shares) < 2 || len(shares) > most || total < 1-1e-6 || total > 1+1e-6 {
+		s.f.errorf(at, diag.InvalidValue, "`split` is %s", what)
+		return
+	}
+	*into = [3]float64{}
+	copy(into[:], shares)
 }
 
 func readText(s *settings, d *plan.Data) {
@@ -60,7 +113,7 @@ func readText(s *settings, d *plan.Data) {
 
 func readWAV(s *settings, d *plan.Data) {
 	c := &plan.WAV{
-		Files: s.seeded([3]float64{0.8, 0.1, 0.1}, `wav("recordings", rate: 8000, window: 8000)`),
+		Files: s.files([3]float64{0.8, 0.1, 0.1}, `wav("recordings", rate: 8000, window: 8000)`),
 		Rate:  s.integer("rate", 0, 1), Window: s.integer("window", 0, 1), Frame: s.integer("frames", 0, 1),
 		Label: s.text("label", "folder"), Classes: s.texts("classes"),
 	}

@@ -87,11 +87,13 @@ type Files struct {
 	Path                    string // the one file or folder; then Split holds the shares of training, validation and test
 	Split                   [3]float64
 	Seed                    int // of the split
+	Folds, Fold             int // of how many folds which is the test split, from 1 on, Split being shares of what it leaves; 0: no folds
 }
 
 // CSV is tables of values that a character separates.
 type CSV struct {
 	Files
+	Stratify  string // the field whose classes are dealt to the splits one by one, or ""
 	Separator string // one character
 	NoHeader  bool   // columns are called "1", "2", …
 	Missing   string // "error", "drop" or "fill"
@@ -143,10 +145,7 @@ const (
 
 // ImageFolder is a folder of class folders for each split, or one folder of class folders that is split by share.
 type ImageFolder struct {
-	Train, Validation, Test string // folders, or "" for none
-	Path                    string // the one folder; then Split holds the shares of training, validation and test
-	Split                   [3]float64
-	Seed                    int      // of the split
+	Files
 	Height, Width, Channels int      // pixels
 	Resize                  string   // "nearest" or "bilinear"
 	Orientation             string   // "exif" or "keep"

@@ -64,8 +64,8 @@ func TestCheck(t *testing.T) {
 func TestCheckData(t *testing.T) {
 	p := &plan.Program{File: filepath.Join(t.TempDir(), "p.nn")}
 	for _, s := range []plan.Source{
-		{ImageFolder: &plan.ImageFolder{Test: "/"}},
-		{ImageFolder: &plan.ImageFolder{Path: "/"}},
+		{ImageFolder: &plan.ImageFolder{Files: plan.Files{Test: "/"}}},
+		{ImageFolder: &plan.ImageFolder{Files: plan.Files{Path: "/"}}},
 		{IDX: &plan.IDX{Images: "x", TestLabels: "../../x"}},
 		{CSV: &plan.CSV{Files: plan.Files{Train: "../x.csv"}}},
 		{Text: &plan.Text{Files: plan.Files{Path: "a", Validation: "../x"}}},

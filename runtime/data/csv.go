@@ -57,10 +57,11 @@ const (
 type CSVConfig struct {
 	Root                    string
 	Train, Validation, Test string // files, or "" for none
-	// Path is one file. Fractions of its rows, chosen by Seed, go to training, validation and test; their sum is 1.
-	Path      string
-	Fractions [3]float64
-	Seed      uint64
+	// Path is one file, whose rows are dealt as Division says.
+	Path string
+	Division
+	// Stratify is the field of the kind Class whose classes are dealt one by one, so that each split has its share of each; "" for none.
+	Stratify string
 	// Separator is a comma if it is 0. Quotes mean nothing where it is a tab.
 	Separator rune
 	// NoHeader says that the first line holds values; the columns are called "1", "2", … then.
@@ -133,8 +134,11 @@ func (cfg CSVConfig) check() error {
 			rest = c.Field
 		}
 	}
+	if cfg.Stratify != "" && !slices.ContainsFunc(cfg.Columns, func(c Column) bool { return c.Field == cfg.Stratify && c.Kind == Class }) {
+		return fmt.Errorf("stratify: %q is no field of classes", cfg.Stratify)
+	}
 	if cfg.Path != "" {
-		return checkFractions(cfg.Fractions)
+		return cfg.Division.check()
 	}
 	return nil
 }

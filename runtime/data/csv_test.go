@@ -235,7 +235,7 @@ func TestCSVSplits(t *testing.T) {
 	}
 	dir := folder(t, map[string]string{"t.csv": text, "v.csv": "t,k,x\nw1 w2 new,k9,7\n"})
 	columns := []Column{{Field: "x", Kind: Number}, {Field: "k", Kind: Class}, {Field: "t", Kind: Words}}
-	ds, err := CSV(CSVConfig{Root: dir, Path: "t.csv", Fractions: [3]float64{0.7, 0.15, 0.15}, Seed: 3, Columns: columns})
+	ds, err := CSV(CSVConfig{Root: dir, Path: "t.csv", Division: Division{Fractions: [3]float64{0.7, 0.15, 0.15}, Seed: 3}, Columns: columns})
 	if err != nil {
 		t.Fatal(err)
 	}

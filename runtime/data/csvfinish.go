@@ -9,13 +9,44 @@ import (
 
 // splitRows deals the rows of one file to the splits.
 func (l *tableLoad) splitRows() (*Dataset, error) {
-	l.parts = divide(l.cfg.Seed, 0, len(l.lines), l.cfg.Fractions)
-	for k, f := range l.cfg.Fractions {
-		if f > 0 && len(l.parts[k]) == 0 {
-			return nil, fmt.Errorf("%s has %s, too few to give %s a fraction of %g", l.files[0].name, plural(len(l.lines), "row", "rows"), splitNames[k], f)
+	dealt := 0
+	for stream, rows := range l.strata() {
+		for k, part := range l.cfg.deal(uint64(stream), len(rows), dealt) {
+			for _, i := range part {
+				l.parts[k] = append(l.parts[k], rows[i])
+			}
 		}
+		dealt += len(rows)
+	}
+	for k := range l.parts {
+		slices.Sort(l.parts[k])
+	}
+	held := l.files[0].name + " has " + plural(len(l.lines), "row", "rows")
+	if err := l.cfg.enough(held, [3]int{len(l.parts[0]), len(l.parts[1]), len(l.parts[2])}); err != nil {
+		return nil, err
 	}
 	return l.finish()
+}
+
+// strata are the groups of rows that are dealt each by itself: those of each class, in the order in which the file has the classes first, as their
+// numbers may change; or all rows.
+func (l *tableLoad) strata() [][]int32 {
+	k := slices.IndexFunc(l.columns, func(c *column) bool { return l.cfg.Stratify != "" && c.Field == l.cfg.Stratify })
+	if k < 0 {
+		return [][]int32{l.allRows()}
+	}
+	var groups [][]int32
+	at := map[int32]int{}
+	for row, class := range l.columns[k].i32 {
+		g, ok := at[class]
+		if !ok {
+			g = len(groups)
+			at[class] = g
+			groups = append(groups, nil)
+		}
+		groups[g] = append(groups[g], int32(row))
+	}
+	return groups
 }
 
 // finish numbers classes and words, measures the training split and makes the sources.
@@ -38,7 +69,7 @@ func (l *tableLoad) finish() (*Dataset, error) {
 	}
 	note := strings.Join(sizes, ", ")
 	if l.cfg.Path != "" {
-		note = fmt.Sprintf("%s: %s: %s (split by seed %d)", l.files[0].name, plural(len(l.lines), "row", "rows"), note, l.cfg.Seed)
+		note = fmt.Sprintf("%s: %s: %s (%s)", l.files[0].name, plural(len(l.lines), "row", "rows"), note, l.cfg.Division)
 	}
 	ds.Notes = append([]string{note}, l.notes...)
 	if l.dropped > 0 {
@@ -86,6 +117,10 @@ func (l *tableLoad) training() []int32 {
 	if len(l.parts[0]) > 0 {
 		return l.parts[0]
 	}
+	return l.allRows()
+}
+
+func (l *tableLoad) allRows() []int32 {
 	all := make([]int32, len(l.lines))
 	for i := range all {
 		all[i] = int32(i)

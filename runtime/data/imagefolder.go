@@ -2,7 +2,6 @@ package data
 
 import (
 	"fmt"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,11 +36,9 @@ type ImageFolderConfig struct {
 	Root string
 	// Train, Validation and Test are folders that hold one folder per class; "" for a split that does not exist.
 	Train, Validation, Test string
-	// Path is one folder that holds one folder per class. Fractions are the parts of each class that go to training,
-	// validation and test; their sum is 1. Seed chooses which examples go where.
-	Path      string
-	Fractions [3]float64
-	Seed      uint64
+	// Path is one folder that holds one folder per class; the examples of each class are dealt as Division says.
+	Path string
+	Division
 	// Classes are the folders to use, in the order of their ids; if nil, all folders, sorted.
 	Classes []string
 	// OnCorrupt is Skip if it is "".
@@ -133,21 +130,7 @@ func (cfg ImageFolderConfig) check() error {
 		}
 	}
 	if cfg.Path != "" {
-		return checkFractions(cfg.Fractions)
-	}
-	return nil
-}
-
-func checkFractions(fractions [3]float64) error {
-	sum := 0.0
-	for i, f := range fractions {
-		if !(f >= 0 && f <= 1) {
-			return fmt.Errorf("a fraction of %v for %s: it must lie between 0 and 1", f, splitNames[i])
-		}
-		sum += f
-	}
-	if math.Abs(sum-1) > 1e-6 {
-		return fmt.Errorf("the fractions %v (training, validation, test) add up to %.6g, not to 1", fractions, sum)
+		return cfg.Division.check()
 	}
 	return nil
 }
@@ -209,27 +192,29 @@ func (cfg ImageFolderConfig) openSplit() (*Dataset, error) {
 	ds := &Dataset{Labels: scan.classNames()}
 	pixels := newPixelCache(cfg.CacheBytes)
 	var parts [3][]imageFile
+	dealt := 0
 	for i, c := range scan.classes {
-		for k, indices := range divide(cfg.Seed, uint64(i), len(c.files), cfg.Fractions) {
+		for k, indices := range cfg.deal(uint64(i), len(c.files), dealt) {
 			for _, j := range indices {
 				parts[k] = append(parts[k], c.files[j])
 			}
 		}
+		dealt += len(c.files)
+	}
+	if err := cfg.enough(scan.root+": "+scan.counts(), [3]int{len(parts[0]), len(parts[1]), len(parts[2])}); err != nil {
+		return nil, err
 	}
 	broken := scan.broken
 	var sizes []string
 	for k, slot := range [3]*Source{&ds.Train, &ds.Validation, &ds.Test} {
-		if cfg.Fractions[k] == 0 {
-			continue
-		}
 		if len(parts[k]) == 0 {
-			return nil, fmt.Errorf("%s: %s, too few to give %s a fraction of %g", scan.root, scan.counts(), splitNames[k], cfg.Fractions[k])
+			continue
 		}
 		*slot = newImageSource(cfg, ds.Labels, scan.root, parts[k], broken, pixels)
 		broken = nil // they belong to no split; the first source reports them once
 		sizes = append(sizes, fmt.Sprintf("%d %s", len(parts[k]), splitNames[k]))
 	}
-	note := fmt.Sprintf("%s: %s (split by seed %d)", scan.counts(), strings.Join(sizes, ", "), cfg.Seed)
+	note := fmt.Sprintf("%s: %s (%s)", scan.counts(), strings.Join(sizes, ", "), cfg.Division)
 	ds.Notes = append([]string{note}, ignoredNotes([]*folderScan{scan})...)
 	ds.Kept = cfg.kept(ds)
 	return ds, nil
@@ -251,22 +236,4 @@ func (cfg ImageFolderConfig) checkBroken(scan *folderScan) error {
 		return fmt.Errorf("broken image %s", scan.broken[0])
 	}
 	return nil
-}
-
-// divide deals 0…n-1 into parts of the given fractions, chosen by seed and stream, each part in ascending order.
-func divide(seed, stream uint64, n int, fractions [3]float64) [3][]int32 {
-	order := Permutation(seed, stream, n)
-	var parts [3][]int32
-	sum, lo := 0.0, 0
-	for k, f := range fractions {
-		sum += f
-		// Rounded sums, and not rounded parts, so that nothing is lost or dealt twice.
-		hi := max(lo, min(n, int(math.Round(sum*float64(n)))))
-		if f == 0 {
-			hi = lo
-		}
-		parts[k] = slices.Sorted(slices.Values(order[lo:hi]))
-		lo = hi
-	}
-	return parts
 }

@@ -210,7 +210,7 @@ func TestSplitIsStratifiedAndSeeded(t *testing.T) {
 		paths = append(paths, fmt.Sprintf("dogs/%02d.png", i))
 	}
 	writeShades(t, root, 0, paths...)
-	cfg := ImageFolderConfig{ImageSpec: tiny, Path: root, Fractions: [3]float64{0.8, 0.1, 0.1}, Seed: 1}
+	cfg := ImageFolderConfig{ImageSpec: tiny, Path: root, Division: Division{Fractions: [3]float64{0.8, 0.1, 0.1}, Seed: 1}}
 	ds := open(t, cfg)
 	if diff := cmp.Diff([]string{"cats 30, dogs 11: 33 training, 4 validation, 4 test (split by seed 1)"}, ds.Notes); diff != "" {
 		t.Error(diff)
@@ -242,6 +242,15 @@ func TestSplitIsStratifiedAndSeeded(t *testing.T) {
 	if ds := open(t, cfg); ds.Validation != nil || ds.Train.Len() != 29 || ds.Test.Len() != 12 {
 		t.Errorf("0.7, 0, 0.3 gives %v", ds.Notes)
 	}
+	cfg.Division = Division{Fractions: [3]float64{1}, Folds: 4}
+	var tests []string
+	for cfg.Fold = 1; cfg.Fold <= cfg.Folds; cfg.Fold++ {
+		tests = append(tests, names(open(t, cfg).Test)...)
+	}
+	slices.Sort(tests)
+	if diff := cmp.Diff(paths, tests); diff != "" {
+		t.Errorf("not every example is in one fold: %s", diff)
+	}
 }
 
 func TestLayoutErrors(t *testing.T) {
@@ -264,7 +273,7 @@ func TestLayoutErrors(t *testing.T) {
 	}{
 		{"missing", ImageFolderConfig{Train: "no"}, "training images: there is no folder ROOT/no; " + expected("no")},
 		{"file", ImageFolderConfig{Train: "file"}, "training images: cannot read the folder ROOT/file"},
-		{"flat", ImageFolderConfig{Path: "flat", Fractions: [3]float64{1}}, "ROOT/flat holds 2 images but no class folders; " + expected("flat")},
+		{"flat", ImageFolderConfig{Path: "flat", Division: Division{Fractions: [3]float64{1}}}, "ROOT/flat holds 2 images but no class folders; " + expected("flat")},
 		{"empty", ImageFolderConfig{Test: "empty"}, "test images: ROOT/empty holds no class folders; " + expected("empty")},
 		{"empty class", ImageFolderConfig{Test: "void"}, "test images: the class folder ROOT/void/cats holds no images; " + expected("void")},
 		{"no images", ImageFolderConfig{Test: "text"}, "test images: the class folder ROOT/text/cats holds no images (1 file is not JPEG, PNG, GIF or BMP); " + expected("text")},
@@ -274,9 +283,9 @@ func TestLayoutErrors(t *testing.T) {
 		{"class outside", ImageFolderConfig{Train: "train", Classes: []string{"../other"}}, `class "../other" is not the name of a folder`},
 		{"nothing", ImageFolderConfig{}, "no folder of images is given: name a training folder, or one folder to be split"},
 		{"both", ImageFolderConfig{Path: "one", Train: "train"}, "both one folder to be split (one) and separate folders are given: use one or the other"},
-		{"fractions", ImageFolderConfig{Path: "one", Fractions: [3]float64{0.5, 0.2, 0.2}}, "the fractions [0.5 0.2 0.2] (training, validation, test) add up to 0.9, not to 1"},
-		{"negative", ImageFolderConfig{Path: "one", Fractions: [3]float64{1.5, -0.5, 0}}, "a fraction of 1.5 for training: it must lie between 0 and 1"},
-		{"too few", ImageFolderConfig{Path: "one", Fractions: [3]float64{0.8, 0.2, 0}}, "ROOT/one: a 1, too few to give validation a fraction of 0.2"},
+		{"fractions", ImageFolderConfig{Path: "one", Division: Division{Fractions: [3]float64{0.5, 0.2, 0.2}}}, "the fractions [0.5 0.2 0.2] (training, validation, test) add up to 0.9, not to 1"},
+		{"negative", ImageFolderConfig{Path: "one", Division: Division{Fractions: [3]float64{1.5, -0.5, 0}}}, "a fraction of 1.5 for training: it must lie between 0 and 1"},
+		{"too few", ImageFolderConfig{Path: "one", Division: Division{Fractions: [3]float64{0.8, 0.2, 0}}}, "ROOT/one: a 1, too few to give validation a fraction of 0.2"},
 		{"resize", ImageFolderConfig{ImageSpec: ImageSpec{Height: 1, Width: 1, Channels: 1, Resize: "cubic"}}, `resize "cubic": it is "nearest" or "bilinear"`},
 		{"orientation", ImageFolderConfig{ImageSpec: ImageSpec{Height: 1, Width: 1, Channels: 1, Orientation: "x"}}, `orientation "x": it is "exif" or "keep"`},
 		{"channels", ImageFolderConfig{ImageSpec: ImageSpec{Height: 1, Width: 1, Channels: 4}}, "4 channels: an image has 3 (RGB) or 1 (gray)"},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -126,7 +127,7 @@ func TestWAVFolder(t *testing.T) {
 		files[fmt.Sprintf("in/high/%d_b.wav", i)] = levels(8000, 1, 192)
 	}
 	dir := folder(t, files)
-	ds, err := WAV(WAVConfig{Root: dir, Path: "in", Fractions: [3]float64{0.5, 0.25, 0.25}, Seed: 5, Window: 5, Frame: 2, Label: "folder"})
+	ds, err := WAV(WAVConfig{Root: dir, Path: "in", Division: Division{Fractions: [3]float64{0.5, 0.25, 0.25}, Seed: 5}, Window: 5, Frame: 2, Label: "folder"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -151,6 +152,17 @@ func TestWAVFolder(t *testing.T) {
 		if sum != s.Len()/2 {
 			t.Errorf("%d of %d are of the second class", sum, s.Len())
 		}
+	}
+
+	folds, err := WAV(WAVConfig{Root: dir, Path: "in", Division: Division{Fractions: [3]float64{1}, Folds: 4, Fold: 4}, Label: "folder"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff("8000 samples a second: 6 training, 2 test (fold 4 of 4, dealt by seed 0)", folds.Notes[0]); diff != "" {
+		t.Error(diff)
+	}
+	if labels := whole(t, folds.Test)["label"].I32; !slices.Equal(slices.Sorted(slices.Values(labels)), []int32{0, 1}) {
+		t.Errorf("the fold has the classes %v", labels)
 	}
 
 	ds, err = WAV(WAVConfig{Root: dir, Train: "in/low", Validation: "in/high", Rate: 8000, Label: "{label}_*.*"})
@@ -200,7 +212,7 @@ func TestWAVFolderErrors(t *testing.T) {
 		{WAVConfig{Train: "a", Label: "{label}-*.wav"}, `training data: DIR/a/1_x.wav: its name does not have the form "{label}-*.wav"`},
 		{WAVConfig{Train: "a", Label: "name"}, `label "name": it is "folder", or a pattern of file names with {label} in it, such as "{label}_*.wav"`},
 		{WAVConfig{Train: "a", Label: "{label}_*", Names: []string{"2"}}, `DIR/a/1_x.wav is of class "1", which is not among the 1 that the program knows`},
-		{WAVConfig{Path: "a", Fractions: [3]float64{0.5, 0.5}}, "a holds 1 recording, too few to give validation a fraction of 0.5"},
+		{WAVConfig{Path: "a", Division: Division{Fractions: [3]float64{0.5, 0.5}}}, "a holds 1 recording, too few to give validation a fraction of 0.5"},
 	} {
 		c.cfg.Root = dir
 		_, err := WAV(c.cfg)

@@ -17,10 +17,9 @@ import (
 type WAVConfig struct {
 	Root                    string
 	Train, Validation, Test string // folders, or "" for none
-	// Path is one folder. Fractions of each class's files, chosen by Seed, go to training, validation and test; their sum is 1.
-	Path      string
-	Fractions [3]float64
-	Seed      uint64
+	// Path is one folder; the files of each class are dealt as Division says.
+	Path string
+	Division
 	// Rate is what all files must have, in samples a second; 0: that of the first file.
 	Rate int
 	// Window, if not 0, makes all examples that many samples long: what is longer is cut, zeros follow what is shorter. Frame, if not 0,
@@ -73,7 +72,7 @@ func (cfg WAVConfig) check() error {
 		return fmt.Errorf("rate %d, window %d, frames %d: out of range", cfg.Rate, cfg.Window, cfg.Frame)
 	}
 	if cfg.Path != "" {
-		return checkFractions(cfg.Fractions)
+		return cfg.Division.check()
 	}
 	return nil
 }
@@ -244,7 +243,7 @@ func (s *wavScan) finish() (*Dataset, error) {
 	}
 	note := fmt.Sprintf("%d samples a second: %s", s.rate, strings.Join(sizes, ", "))
 	if s.cfg.Path != "" {
-		note += fmt.Sprintf(" (split by seed %d)", s.cfg.Seed)
+		note += fmt.Sprintf(" (%s)", s.cfg.Division)
 	}
 	ds.Notes = []string{note}
 	if s.ignored > 0 {
@@ -255,6 +254,7 @@ func (s *wavScan) finish() (*Dataset, error) {
 
 // split deals each class's files to the splits.
 func (s *wavScan) split(classes int) error {
+	dealt := 0
 	for class := range max(1, classes) {
 		var files []int32
 		for i, r := range s.files {
@@ -262,18 +262,14 @@ func (s *wavScan) split(classes int) error {
 				files = append(files, int32(i))
 			}
 		}
-		for k, part := range divide(s.cfg.Seed, uint64(class), len(files), s.cfg.Fractions) {
+		for k, part := range s.cfg.deal(uint64(class), len(files), dealt) {
 			for _, i := range part {
 				s.parts[k] = append(s.parts[k], files[i])
 			}
 		}
+		dealt += len(files)
 	}
-	for k, f := range s.cfg.Fractions {
-		if f > 0 && len(s.parts[k]) == 0 {
-			return fmt.Errorf("%s holds %s, too few to give %s a fraction of %g", s.cfg.Path, plural(len(s.files), "recording", "recordings"), splitNames[k], f)
-		}
-	}
-	return nil
+	return s.cfg.enough(s.cfg.Path+" holds "+plural(len(s.files), "recording", "recordings"), [3]int{len(s.parts[0]), len(s.parts[1]), len(s.parts[2])})
 }
 
 func (s *wavScan) fields(labels []string) []Field {

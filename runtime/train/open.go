@@ -120,7 +120,7 @@ func openSource(root string, d *plan.Data) (*data.Dataset, error) {
 			},
 			Root:  root,
 			Train: f.Train, Validation: f.Validation, Test: f.Test,
-			Path: f.Path, Fractions: f.Split, Seed: uint64(f.Seed),
+			Path: f.Path, Division: division(f.Files),
 			Classes: f.Classes, OnCorrupt: data.OnCorrupt(f.OnCorrupt),
 		})
 	case s.IDX != nil:
@@ -150,7 +150,7 @@ func openSource(root string, d *plan.Data) (*data.Dataset, error) {
 		return data.WAV(data.WAVConfig{
 			Root:  root,
 			Train: f.Train, Validation: f.Validation, Test: f.Test,
-			Path: f.Path, Fractions: f.Split, Seed: uint64(f.Seed),
+			Path: f.Path, Division: division(f.Files),
 			Rate: f.Rate, Window: f.Window, Frame: f.Frame, Label: f.Label, Names: names,
 		})
 	case s.Synthetic != nil:
@@ -163,8 +163,8 @@ func openCSV(root string, f *plan.CSV, fields []plan.Field) (*data.Dataset, erro
 	cfg := data.CSVConfig{
 		Root:  root,
 		Train: f.Train, Validation: f.Validation, Test: f.Test,
-		Path: f.Path, Fractions: f.Split, Seed: uint64(f.Seed),
-		NoHeader: f.NoHeader, Missing: data.Missing(f.Missing), Fill: f.Fill,
+		Path: f.Path, Division: division(f.Files),
+		Stratify: f.Stratify, NoHeader: f.NoHeader, Missing: data.Missing(f.Missing), Fill: f.Fill,
 	}
 	for _, r := range f.Separator {
 		cfg.Separator = r
@@ -183,6 +183,10 @@ func openCSV(root string, f *plan.CSV, fields []plan.Field) (*data.Dataset, erro
 		})
 	}
 	return data.CSV(cfg)
+}
+
+func division(f plan.Files) data.Division {
+	return data.Division{Fractions: f.Split, Seed: uint64(f.Seed), Folds: f.Folds, Fold: f.Fold}
 }
 
 // known is what the program was compiled with for a field.

@@ -41,7 +41,7 @@ func photosData() *plan.Data {
 	return &plan.Data{
 		Name: "Photos",
 		Source: plan.Source{ImageFolder: &plan.ImageFolder{
-			Train: "photos", Height: 4, Width: 4, Channels: 3, Resize: "bilinear", Orientation: "keep", OnCorrupt: "fail",
+			Files: plan.Files{Train: "photos"}, Height: 4, Width: 4, Channels: 3, Resize: "bilinear", Orientation: "keep", OnCorrupt: "fail",
 		}},
 		Fields: []plan.Field{
 			{Name: "image", DType: tensor.F32, Shape: []int{4, 4, 3}},
