@@ -70,25 +70,37 @@ func (s *sinking) instr(in *ir.Instr) (slice *ir.Instr) {
 }
 
 // row returns the one row of dimension k that all readers of v take; ok is false where there is none, or nothing to gain.
-func (s *sinking) row(v *ir.Value, k int) (row int, ok bool) {
-	if n, known := v.Type.Shape[k].IsConst(); !known || n == 1 || len(s.uses[v]) == 0 || slices.Contains(s.f.Results, v) {
-		return 0, false
+func (s *sinking) row(v *ir.Value, k int) (row ir.Affine, ok bool) {
+	if n, known := v.Type.Shape[k].IsConst(); known && n == 1 || slices.Contains(s.f.Results, v) {
+		return row, false
 	}
-	row, ok = -1, true
 	for _, u := range s.uses[v] {
 		if u.Op != ir.OpNest {
-			return 0, false
+			return row, false
 		}
+		one := true
 		u.Nest.Reads(func(r *ir.Read) {
 			if u.Args[r.Operand] != v {
 				return
 			}
-			c, constant := r.Index[k].IsConst()
-			ok = ok && constant && !r.Guarded && (row < 0 || row == c)
-			row = c
+			one = one && overSymbols(r.Index[k]) && !r.Guarded && (!ok || row.Equal(r.Index[k]))
+			row, ok = r.Index[k], true
 		})
+		if !one {
+			return row, false
+		}
 	}
-	return row, ok && row >= 0
+	return row, ok
+}
+
+// overSymbols reports whether an index is a number once the sizes of the call are known.
+func overSymbols(a ir.Affine) bool {
+	only := true
+	a.Rewrite(func(x ir.Atom) (ir.Affine, bool) {
+		only = only && (x.Kind == ir.AtomSymbol || x.Kind == ir.AtomQuotient)
+		return ir.Affine{}, false
+	})
+	return only
 }
 
 // drop takes dimension k from v and from all that read it.
@@ -112,14 +124,14 @@ func guardsUse(n *ir.Nest, k int) bool {
 	return slices.ContainsFunc(n.Guards, func(g ir.Guard) bool { return g.E.Uses(k) || g.Limit.Uses(k) })
 }
 
-// withoutLoop is n with a number in place of loop k.
-func withoutLoop(n *ir.Nest, k, row int) *ir.Nest {
+// withoutLoop is n with one row in place of loop k.
+func withoutLoop(n *ir.Nest, k int, row ir.Affine) *ir.Nest {
 	clone := rewriteNest(n, func(a ir.Atom) (ir.Affine, bool) {
 		switch {
 		case a.Kind != ir.AtomIndex || a.Index < k:
 			return ir.Affine{}, false
 		case a.Index == k:
-			return ir.Int(row), true
+			return row, true
 		}
 		return ir.Loop(a.Index - 1), true
 	})
@@ -134,12 +146,12 @@ func samePrefix(from, to []ir.Affine, k int) bool {
 }
 
 // sliceOf makes the instruction that takes a row of dimension k.
-func sliceOf(v *ir.Value, k, row int, loc ir.Loc) *ir.Instr {
+func sliceOf(v *ir.Value, k int, row ir.Affine, loc ir.Loc) *ir.Instr {
 	shape := slices.Delete(slices.Clone(v.Type.Shape), k, k+1)
 	at := ir.Loops(0, len(shape))
 	n := &ir.Nest{
 		Combine: ir.Map, Index: ir.Indices(shape), Out: len(shape),
-		Body: ir.ReadOf(v.Type.DType, 0, slices.Insert(at, k, ir.Int(row))...),
+		Body: ir.ReadOf(v.Type.DType, 0, slices.Insert(at, k, row)...),
 	}
 	in := &ir.Instr{Op: ir.OpNest, Nest: n, Args: []*ir.Value{v}, Loc: loc}
 	in.Results = []*ir.Value{{Name: v.Name, Type: ir.Type{DType: v.Type.DType, Shape: shape}, Def: in}}

@@ -30,10 +30,13 @@ const StepSuffix = ".step"
 // units: beyond the row its points must be the combiner's identity, as behind a causal mask, where −∞ leads to weights of 0. (0·x is taken
 // to be 0, since parameters and activations are finite.)
 //
+// Several units that a text begins with need not be given one by one: the function that Step returns second takes them as a whole, with the parameters
+// of f and a t up to capacity, leaves in the cells what the step would have left (see prefill), and returns the last row, [1, …].
+//
 // Source: finite differencing of a loop, Paige and Koenig, TOPLAS 1982; for attention the cache of keys and values, Shazeer 2019.
 //
 // Errors: what in f cannot be computed from the past alone.
-func Step(m *ir.Module, name string, capacity int) (*ir.Func, error) {
+func Step(m *ir.Module, name string, capacity int) (step, prefill *ir.Func, err error) {
 	f := m.Func(name)
 	s := &stepper{
 		m: m, f: f, capacity: capacity, b: ir.NewFunc(name + StepSuffix), text: f.Params[0], length: f.Params[1],
@@ -51,19 +54,22 @@ func Step(m *ir.Module, name string, capacity int) (*ir.Func, error) {
 			if in.Loc.File != "" {
 				err = fmt.Errorf("%s:%d:%d: %w", in.Loc.File, in.Loc.Line, in.Loc.Col, err)
 			}
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	for i, r := range f.Results {
 		if s.whole[r] || len(s.times(r)) != 1 || !r.Type.Shape[1].Equal(s.time) {
-			return nil, fmt.Errorf("result %d is no row for each unit of the text", i+1)
+			return nil, nil, fmt.Errorf("result %d is no row for each unit of the text", i+1)
 		}
 		s.b.Return(f.ResultNames[i], s.row[r])
 	}
-	for _, c := range s.cells {
-		m.AddCell(c)
+	for _, k := range s.kept {
+		m.AddCell(k.cell)
 	}
-	return m.AddFunc(s.b.Func), nil
+	if prefill, err = s.prefill(); err != nil {
+		return nil, nil, err
+	}
+	return m.AddFunc(s.b.Func), m.AddFunc(prefill), nil
 }
 
 // stepper derives a step.
@@ -81,7 +87,13 @@ type stepper struct {
 	caches map[*ir.Value]*ir.Value // the rows so far, including this one
 	beyond map[*ir.Value]float64   // what a value of two dimensions over the text is where the second is greater than the first
 	whole  map[*ir.Value]bool      // values that no row has: they depend on all units
-	cells  []*ir.Cell
+	kept   []remembered
+}
+
+// remembered is a cell, and what it has after a text: rows of a value of f, or what a scan of f carried last.
+type remembered struct {
+	cell *ir.Cell
+	of   *ir.Value
 }
 
 // times lists the dimensions of v that run over the text.
@@ -285,7 +297,7 @@ func (s *stepper) cache(v *ir.Value) *ir.Value {
 	at := s.times(v)[0]
 	t := ir.Type{DType: v.Type.DType, Shape: slices.Clone(v.Type.Shape)}
 	t.Shape[at] = ir.Int(s.capacity)
-	cell := s.cell("cache", t)
+	cell := s.cell("cache", t, v)
 	index := make([]ir.Affine, len(t.Shape))
 	for k := range index {
 		index[k] = ir.Loop(k)
@@ -302,10 +314,10 @@ func (s *stepper) cache(v *ir.Value) *ir.Value {
 	return rows
 }
 
-// cell makes a cell for what the step remembers.
-func (s *stepper) cell(what string, t ir.Type) *ir.Cell {
-	c := &ir.Cell{Name: fmt.Sprintf("%s.%s_%d", s.b.Func.Name, what, len(s.cells)), Type: t, Kind: ir.Stream}
-	s.cells = append(s.cells, c)
+// cell makes a cell for what the step remembers of a value of f.
+func (s *stepper) cell(what string, t ir.Type, of *ir.Value) *ir.Cell {
+	c := &ir.Cell{Name: fmt.Sprintf("%s.%s_%d", s.b.Func.Name, what, len(s.kept)), Type: t, Kind: ir.Stream}
+	s.kept = append(s.kept, remembered{c, of})
 	return c
 }
 
@@ -335,7 +347,7 @@ func (s *stepper) scan(in *ir.Instr) error {
 			args = append(args, s.row[a])
 			continue
 		}
-		cell := s.cell("carried", a.Type)
+		cell := s.cell("carried", a.Type, in.Results[i])
 		carried = append(carried, cell)
 		index := make([]ir.Affine, len(a.Type.Shape))
 		for k := range index {

@@ -28,7 +28,7 @@ func unroll(m *ir.Module) error {
 				switch {
 				case i < s.Carried || i >= s.Carried+s.Slices:
 				case a.Def != nil && a.Def.Op == ir.OpNest && a.Def.Nest.Combine == ir.Map && !variables[a]:
-					a = b.Nest(withoutLoop(a.Def.Nest, s.Axis, 0), a.Def.Args...)
+					a = b.Nest(withoutLoop(a.Def.Nest, s.Axis, ir.Int(0)), a.Def.Args...)
 				default:
 					a = b.Reshape(a, s.Body.Params[1+i].Type.Shape...)
 				}

@@ -71,12 +71,12 @@ func (c *buildCmd) Run(std *command.Streams) error {
 	for _, g := range l.plan.Generates {
 		g.Capacity = cmp.Or(g.Window, max(leastCapacity, len(g.Prompt)+g.Length))
 		before := len(l.plan.Module.Cells)
-		f, err := passes.Step(l.plan.Module, g.Func, g.Capacity)
+		step, prefill, err := passes.Step(l.plan.Module, g.Func, g.Capacity)
 		if err != nil {
 			fmt.Fprintf(std.Err, "note: the executable applies %s to all of the text for each unit: %s\n", g.Model, err)
 			continue
 		}
-		g.Step = f.Name
+		g.Step, g.Prefill = step.Name, prefill.Name
 		for _, c := range l.plan.Module.Cells[before:] {
 			g.Cells = append(g.Cells, c.Name)
 		}

@@ -39,30 +39,31 @@ func (c *generateCmd) Run(std *command.Streams) error {
 	if err != nil {
 		return err
 	}
-	p, step := l.program(c.engine, weightsType{}), ""
-	p.Make = func() (prog runtime.Program, err error) {
-		step, err = c.reduce(std.Err, l.plan, g)
-		if err != nil {
+	p := l.program(c.engine, weightsType{})
+	p.Make = func() (runtime.Program, error) {
+		if err := c.reduce(std.Err, l.plan, g); err != nil {
 			return nil, err
 		}
 		return c.compile(l.plan.Module, std.Err)
 	}
-	return c.Generate.Run(std, p, g, &step)
+	return c.Generate.Run(std, p, g)
 }
 
-// reduce leaves what the generator needs of a program: the step of one more unit, where that can be derived, or the whole model.
-func (c *generateCmd) reduce(notes io.Writer, p *plan.Program, g *plan.Generate) (step string, err error) {
+// reduce leaves what the generator needs of a program: the step of one more unit and the beginning, where they can be derived, or the whole model.
+func (c *generateCmd) reduce(notes io.Writer, p *plan.Program, g *plan.Generate) error {
 	if err := passes.Run(p.Module, passes.Options{}); err != nil {
-		return "", err
+		return err
 	}
 	if !c.Whole {
-		f, err := passes.Step(p.Module, g.Func, cmp.Or(g.Window, len(g.Prompt)+g.Length))
-		if err != nil {
-			fmt.Fprintf(notes, "note: the model is applied to all of the text for each unit: %s\n", err)
-		} else {
-			step = f.Name
+		g.Capacity = cmp.Or(g.Window, len(g.Prompt)+g.Length)
+		step, prefill, err := passes.Step(p.Module, g.Func, g.Capacity)
+		if err == nil {
+			g.Step, g.Prefill = step.Name, prefill.Name
+			p.Module.Keep(p.Init, g.Step, g.Prefill)
+			return nil
 		}
+		fmt.Fprintf(notes, "note: the model is applied to all of the text for each unit: %s\n", err)
 	}
-	p.Module.Keep(p.Init, cmp.Or(step, g.Func))
-	return step, nil
+	p.Module.Keep(p.Init, g.Func)
+	return nil
 }

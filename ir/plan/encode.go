@@ -287,7 +287,7 @@ func (p *Program) checkGenerate(g *Generate) error {
 	case g.Func == "" || len(g.Vocabulary) == 0 || g.Length < 0 || g.TopK < 0 || g.Window < 0:
 		return fmt.Errorf("generate %s cannot be followed", g.Model)
 	}
-	return errors.Join(p.checkFunc(g.Func), p.checkFunc(g.Step))
+	return errors.Join(p.checkFunc(g.Func), p.checkFunc(g.Step), p.checkFunc(g.Prefill))
 }
 
 // maxEvery bounds the periods of a train: there is a function for each set of them.

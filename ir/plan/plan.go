@@ -372,10 +372,14 @@ type Generate struct {
 	Model string // its name
 	// Func applies the model to one text: from ParamText, i32[1, t], and its length, i32[1], to f32[1, t, ids]. Row i says what may follow
 	// the first i+1 units.
-	Func          string
-	Step          string   // of an executable: function of one more unit, which remembers up to Capacity of them; "" if there is none
+	Func string
+
+	// Where they could be derived (passes.Step), Step is the function of one more unit, which remembers up to Capacity of them, and Prefill that
+	// of several at the beginning; else "".
+	Step, Prefill string
 	Capacity      int      // units
-	Cells         []string // of Step, which nothing else reads or writes
+	Cells         []string // of Step and Prefill, which nothing else reads or writes
+
 	Probabilities bool     // a row holds probabilities, not their logarithms up to a constant
 	Unit          string   // of the text: "characters", "bytes" or "words"
 	Vocabulary    []string // names of the ids

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -47,7 +48,7 @@ func (c *Generate) Choose(p *plan.Program) (*plan.Generate, error) {
 		g.Length = int(c.Length)
 	}
 	if c.Temperature != nil {
-		if !(*c.Temperature >= 0) {
+		if !(*c.Temperature >= 0) || math.IsInf(*c.Temperature, 0) {
 			return nil, Misuse("--temperature is a number from 0")
 		}
 		g.Temperature = *c.Temperature
@@ -64,8 +65,8 @@ func (c *Generate) Choose(p *plan.Program) (*plan.Generate, error) {
 	return &g, nil
 }
 
-// Run continues the text of g, one that Choose returned. When the program has been made, step names its function of one more unit, or is "".
-func (c *Generate) Run(std *Streams, p *Program, g *plan.Generate, step *string) error {
+// Run continues the text of g, one that Choose returned; making the program may set its Step and Prefill.
+func (c *Generate) Run(std *Streams, p *Program, g *plan.Generate) error {
 	vocabulary := generate.Vocabulary(g)
 	prompt, err := vocabulary.Encode(g.Prompt)
 	if err != nil {
@@ -75,7 +76,7 @@ func (c *Generate) Run(std *Streams, p *Program, g *plan.Generate, step *string)
 	if err != nil {
 		return err
 	}
-	w := generate.New(prog, g, *step)
+	w := generate.New(prog, g)
 	w.Append(prompt...)
 	fmt.Fprint(std.Out, g.Prompt)
 	ctx, stop := UntilInterrupted()

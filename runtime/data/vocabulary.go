@@ -41,7 +41,7 @@ func (v *Vocabulary) Encode(text string) ([]int32, error) {
 		for _, r := range text {
 			id, ok := v.ids[string(r)]
 			if !ok {
-				return nil, fmt.Errorf("the character %q does not occur in the text that the model was trained on; it knows %s", r, v.known())
+				return nil, fmt.Errorf("character %d, %q, does not occur in the text that the model was trained on; it knows %s", len(ids)+1, r, v.known())
 			}
 			ids = append(ids, id)
 		}

@@ -33,7 +33,7 @@ func TestVocabulary(t *testing.T) {
 		}
 	}
 	v := NewVocabulary(Characters, []string{"\n", " ", "a"})
-	if _, err := v.Encode("ab"); err == nil || !strings.Contains(err.Error(), "the character 'b'") || !strings.Contains(err.Error(), "↵␣a") {
+	if _, err := v.Encode("ab"); err == nil || !strings.Contains(err.Error(), "character 2, 'b'") || !strings.Contains(err.Error(), "↵␣a") {
 		t.Errorf("an unknown character: %v", err)
 	}
 }

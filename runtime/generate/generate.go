@@ -23,17 +23,15 @@ import (
 type Writer struct {
 	prog runtime.Program
 	g    *plan.Generate
-	step string // the function of one more unit; "" to apply the model to the whole text each time
 
 	text []int32
 	from int // the first unit that the model sees
-	fed  int // units that the step has been given; those from `from` on are remembered
+	fed  int // units that the program has been given; those from `from` on are remembered
 }
 
-// New returns a writer with an empty text. With a step, a function of the program that passes.Step has derived, a unit costs what the model costs
-// for one unit; the results are the same.
-func New(prog runtime.Program, g *plan.Generate, step string) *Writer {
-	return &Writer{prog: prog, g: g, step: step}
+// New returns a writer with an empty text. Where g has a step, a unit costs what the model costs for one unit; the results are the same.
+func New(prog runtime.Program, g *plan.Generate) *Writer {
+	return &Writer{prog: prog, g: g}
 }
 
 // Vocabulary returns the units that the model knows.
@@ -55,24 +53,38 @@ func (w *Writer) Next() ([]float32, error) {
 		w.from = len(w.text) - (w.g.Window+1)/2
 		w.fed = w.from
 	}
-	if w.step == "" {
-		seen := w.text[w.from:]
-		text := tensor.New(tensor.I32, 1, len(seen))
-		copy(text.I32, seen)
-		out, err := w.prog.Call(w.g.Func, text, tensor.FromI32([]int32{int32(len(seen))}, 1))
+	seen := w.text[w.from:]
+	if w.g.Step == "" {
+		out, err := w.begin(w.g.Func, seen)
 		if err != nil {
 			return nil, err
 		}
 		ids := len(w.g.Vocabulary)
-		return values(out[0])[(len(seen)-1)*ids:], nil
+		return out[(len(seen)-1)*ids:], nil
+	}
+	if w.fed == w.from && len(seen) > 1 {
+		out, err := w.begin(w.g.Prefill, seen)
+		if err == nil {
+			w.fed = len(w.text)
+		}
+		return out, err
 	}
 	var out []*tensor.Tensor
 	for ; w.fed < len(w.text); w.fed++ {
 		var err error
-		out, err = w.prog.Call(w.step, tensor.FromI32([]int32{w.text[w.fed]}, 1), tensor.FromI32([]int32{int32(w.fed - w.from)}))
+		out, err = w.prog.Call(w.g.Step, tensor.FromI32([]int32{w.text[w.fed]}, 1), tensor.FromI32([]int32{int32(w.fed - w.from)}))
 		if err != nil {
 			return nil, err
 		}
+	}
+	return values(out[0]), nil
+}
+
+// begin calls a function of a whole text.
+func (w *Writer) begin(fn string, units []int32) ([]float32, error) {
+	out, err := w.prog.Call(fn, tensor.FromI32(slices.Clone(units), 1, len(units)), tensor.FromI32([]int32{int32(len(units))}, 1))
+	if err != nil {
+		return nil, err
 	}
 	return values(out[0]), nil
 }

@@ -114,11 +114,10 @@ func (c *generateCmd) Run(std *command.Streams, a *attached) error {
 	if err != nil {
 		return err
 	}
-	step := g.Step
 	if g.Window == 0 && len(g.Prompt)+g.Length > g.Capacity { // more than the step remembers
-		step = ""
+		g.Step = ""
 	}
-	return c.Generate.Run(std, p, g, &step)
+	return c.Generate.Run(std, p, g)
 }
 
 type benchCmd struct {
