@@ -44,7 +44,7 @@ func openProgramOn(t *testing.T, text string, files map[string]string, s setting
 	if list.HasErrors() {
 		t.Fatalf("the program does not compile:\n%s", rendered(t, list))
 	}
-	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{Disable: s.disable, VerifyEach: true}); err != nil {
 		t.Fatal(err)
 	}
 	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Math: s.math(), Threads: s.threads})

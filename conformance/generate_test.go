@@ -50,7 +50,7 @@ func generator(t testing.TB, s setting, file *diag.File, capacity int) (*compile
 	if list.HasErrors() {
 		t.Fatal(rendered(t, list))
 	}
-	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{Disable: s.disable, VerifyEach: true}); err != nil {
 		t.Fatal(err)
 	}
 	g := p.Generates[0]

@@ -163,7 +163,7 @@ func build(file *diag.File, options lang.Options, s setting) (*compiled, error) 
 		}
 		return nil, fmt.Errorf("%s does not compile:\n%s", file.Name, b.String())
 	}
-	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{Disable: s.disable, VerifyEach: true}); err != nil {
 		return nil, err
 	}
 	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Math: s.math(), Threads: s.threads})

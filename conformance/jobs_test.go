@@ -105,7 +105,7 @@ func compileJob(t *testing.T, file string, hasData bool, b codegen.Backend) *com
 		t.Fatalf("it does not compile:\n%s", rendered(t, list))
 	}
 	p.Allow = shared
-	if err := passes.Run(p.Module, passes.Options{}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{VerifyEach: true}); err != nil {
 		t.Fatal(err)
 	}
 	prog, err := b.Compile(p.Module, codegen.Options{})

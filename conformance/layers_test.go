@@ -498,7 +498,7 @@ func (r *libraryRun) function() {
 // compilePlan compiles an elaborated program.
 func (r *libraryRun) compilePlan(p *plan.Program) *compiled {
 	r.Helper()
-	if err := passes.Run(p.Module, passes.Options{Disable: r.s.disable}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{Disable: r.s.disable, VerifyEach: true}); err != nil {
 		r.Fatal(err)
 	}
 	prog, err := r.s.backend.Compile(p.Module, codegen.Options{Precision: r.s.precision, Math: r.s.math(), Threads: r.s.threads})

@@ -189,7 +189,7 @@ func (n *network) run(t *testing.T, s setting, tensors map[string]*tensor.Tensor
 	}
 	tr := p.Trains[0]
 	gradients := goldenFunction(p.Module, p.Module.Func(tr.Eval), cells)
-	if err := passes.Run(p.Module, passes.Options{Disable: s.disable}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{Disable: s.disable, VerifyEach: true}); err != nil {
 		t.Fatal(err)
 	}
 	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Threads: s.threads})

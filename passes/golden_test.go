@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			kind, got := "out", ""
-			if err := Run(m, Options{Only: strings.Fields(list)}); err != nil {
+			if err := Run(m, Options{Only: strings.Fields(list), VerifyEach: true}); err != nil {
 				kind, got = "error", err.Error()+"\n"
 			} else {
 				got = ir.Print(m)

@@ -165,7 +165,7 @@ func checkGradients(t failer, forward, backward *ir.Func, passes []string) {
 	m := ir.NewModule()
 	m.AddFunc(forward)
 	m.AddFunc(backward)
-	if err := Run(m, Options{Only: passes}); err != nil {
+	if err := Run(m, Options{Only: passes, VerifyEach: true}); err != nil {
 		t.Fatal(err)
 	}
 	random := rand.New(rand.NewPCG(1, 2))

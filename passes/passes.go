@@ -72,11 +72,11 @@ var constraints = []constraint{
 	{"cse", "dce", "merging leaves instructions that nobody uses"},
 }
 
-// Options say which passes run and who watches. The zero Options run the whole pipeline and verify after every pass.
+// Options say which passes run and who watches. The zero Options run the whole pipeline and verify what it made.
 type Options struct {
 	Disable    []string // optional passes to leave out
 	Only       []string // any sequence of passes to run instead of the pipeline
-	SkipVerify bool     // trust the passes
+	VerifyEach bool     // verify after every pass, which takes longer than the passes
 
 	// Observe, if not nil, is called after every pass.
 	Observe func(pass string, m *ir.Module, elapsed time.Duration)
@@ -106,20 +106,18 @@ func Run(m *ir.Module, opts Options) error {
 			return fmt.Errorf("pass %s cannot be disabled: it %s", name, p.Doc)
 		}
 	}
-	for _, name := range names {
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool { return slices.Contains(opts.Disable, name) })
+	for k, name := range names {
 		p, err := named(name)
 		if err != nil {
 			return err
-		}
-		if slices.Contains(opts.Disable, name) {
-			continue
 		}
 		start := time.Now()
 		if err := p.Run(m); err != nil {
 			return err
 		}
 		elapsed := time.Since(start)
-		if !opts.SkipVerify {
+		if opts.VerifyEach || k == len(names)-1 {
 			if err := ir.Verify(m); err != nil {
 				return fmt.Errorf("BUG: after pass %s: %w\n%s", name, err, ir.Print(m))
 			}

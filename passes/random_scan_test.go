@@ -210,7 +210,7 @@ func TestRandomScans(t *testing.T) {
 			back.Return(fmt.Sprintf("d%d", i), g)
 		}
 		source := ir.Print(backward)
-		if err := Run(forward, Options{Only: []string{"grad"}}); err != nil {
+		if err := Run(forward, Options{Only: []string{"grad"}, VerifyEach: true}); err != nil {
 			t.Fatal(err)
 		}
 
@@ -226,7 +226,7 @@ func TestRandomScans(t *testing.T) {
 		var first []*array
 		for _, passes := range [][]string{{"grad"}, {"hoist", "grad", "dce"}, {"hoist", "grad", "gather"}, pipeline} {
 			m := reparse(t, source)
-			if err := Run(m, Options{Only: passes}); err != nil {
+			if err := Run(m, Options{Only: passes, VerifyEach: true}); err != nil {
 				t.Fatal(err)
 			}
 			results := (&machine{symbols: map[string]int{"B": examples}}).run(m.Func("f"), args...)

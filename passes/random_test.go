@@ -141,7 +141,7 @@ func TestRandomGradients(t *testing.T) {
 		var first []*array
 		for _, passes := range [][]string{{"grad"}, {"grad", "gather"}, pipeline} {
 			m := reparse(t, source)
-			if err := Run(m, Options{Only: passes}); err != nil {
+			if err := Run(m, Options{Only: passes, VerifyEach: true}); err != nil {
 				t.Fatal(err)
 			}
 			results := (&machine{}).run(m.Func("f"), args...)

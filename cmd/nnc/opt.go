@@ -55,7 +55,7 @@ func (c *optCmd) Run(std *command.Streams) error {
 	printed := false // what the last pass left
 	timing := tabwriter.NewWriter(std.Err, 0, 8, 2, ' ', 0)
 	options := passes.Options{
-		Disable: c.Disable, Only: c.Passes,
+		Disable: c.Disable, Only: c.Passes, VerifyEach: true,
 		Observe: func(pass string, m *ir.Module, d time.Duration) {
 			if printed = slices.Contains(c.Dump, pass) || slices.Contains(c.Dump, "all"); printed {
 				fmt.Fprintf(std.Out, "; after %s\n%s\n", pass, c.text(m))

@@ -205,7 +205,7 @@ func compile(t *testing.T, text string) (runtime.Program, *plan.Program) {
 	if errs.HasErrors() {
 		t.Fatalf("%s\n%v", text, errs.All)
 	}
-	if err := passes.Run(p.Module, passes.Options{}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{VerifyEach: true}); err != nil {
 		t.Fatal(err)
 	}
 	prog, err := interp.Backend{}.Compile(p.Module, codegen.Options{})

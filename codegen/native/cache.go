@@ -3,12 +3,16 @@ package native
 import (
 	"bytes"
 	"crypto/sha256"
+	"debug/elf"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+
+	"github.com/nnc-lang/nnc/codegen"
 )
 
 // cache keeps object files by the content that they were made from, in a folder that processes share. Files are written under another name
@@ -37,14 +41,67 @@ func openCache() cache {
 func CacheDir() string { return openCache().dir }
 
 // cacheMagic starts every file; its number changes with the format.
-const cacheMagic = "nnc object 1\n"
+const cacheMagic = "nnc object 2\n"
 
-// key returns the name of what is made of text by this program with these flags.
-func key(t *Toolchain, flags []string, text []byte) string {
+// key returns the name of what is made of some texts by this program with these flags.
+func key(t *Toolchain, flags []string, texts ...string) string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s%d %v %s\n", cacheMagic, t.Version, t.kind, strings.Join(flags, " "))
-	h.Write(text)
+	for _, text := range texts {
+		fmt.Fprintf(h, "%d\n%s", len(text), text)
+	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// self tells builds of this program apart: it is the name that Go's linker gave it, or else follows from all of it; "" where it cannot be read.
+var self = sync.OnceValue(func() string {
+	path, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	if f, err := elf.Open(path); err == nil {
+		defer f.Close()
+		if s := f.Section(".note.go.buildid"); s != nil {
+			if id, err := s.Data(); err == nil && len(id) > 64 { // with what it was made of, and what it is
+				return string(id)
+			}
+		}
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(b)
+	return string(sum[:])
+})
+
+// kernels returns an object file with some kernels, which are its symbols in their order. The cache knows their object files both by the LLVM IR that they
+// are made of and by what the IR follows from, the kernels' keys and this program: so the IR is written only where something is new.
+func (t *Toolchain) kernels(c cache, level Level, math codegen.Math, batch []*kernel) ([]byte, error) {
+	flags := t.flags(level.CPU, "obj")
+	from := []string{self(), fmt.Sprint(level, math)}
+	for _, k := range batch {
+		from = append(from, k.key)
+	}
+	short := ""
+	if c.dir != "" && from[0] != "" {
+		short = key(t, flags, from...)
+		if name, ok := c.load(short); ok && len(name) == hex.EncodedLen(sha256.Size) {
+			if object, ok := c.load(string(name)); ok {
+				return object, nil
+			}
+		}
+	}
+	mod := newModule()
+	for j, k := range batch {
+		k.write(mod, symbol(j))
+	}
+	text := mod.m.String()
+	object, err := t.object(c, text, level.CPU)
+	if err == nil && short != "" {
+		c.store(short, []byte(key(t, flags, text)))
+	}
+	return object, err
 }
 
 // load returns the content stored under key.
@@ -88,7 +145,7 @@ func (c cache) store(key string, content []byte) {
 func (c cache) path(key string) string { return filepath.Join(c.dir, key[:2], key+".o") }
 
 // object compiles text, or finds what it was compiled to before.
-func (t *Toolchain) object(c cache, text []byte, cpu string) ([]byte, error) {
+func (t *Toolchain) object(c cache, text, cpu string) ([]byte, error) {
 	k := key(t, t.flags(cpu, "obj"), text)
 	if b, ok := c.load(k); ok {
 		return b, nil

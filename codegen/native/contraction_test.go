@@ -128,7 +128,7 @@ func TestInnerLoopsKeepSumsInRegisters(t *testing.T) {
 		for _, k := range low.kernels {
 			k.write(mod, k.Name)
 		}
-		asm, err := tools.compile([]byte(mod.m.String()), level.CPU, "asm")
+		asm, err := tools.compile(mod.m.String(), level.CPU, "asm")
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -58,7 +58,7 @@ func measurePeak(threads int) (float64, error) {
 	}
 	mod := newModule()
 	writePeak(mod, level)
-	object, err := tools.object(openCache(), []byte(mod.m.String()), level.CPU)
+	object, err := tools.object(openCache(), mod.m.String(), level.CPU)
 	if err != nil {
 		return 0, err
 	}

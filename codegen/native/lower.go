@@ -29,10 +29,12 @@ type lowering struct {
 	consts  []byte
 	constAt map[*tensor.Tensor]int
 	bodies  map[*ir.Instr][]*ir.Expr // of nests with several results
+
+	numbers32 map[int32]*tensor.Tensor // constants that are operands
 }
 
 func newLowering(m *ir.Module, level Level, math codegen.Math) *lowering {
-	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}}
+	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, numbers32: map[int32]*tensor.Tensor{}}
 	for k, c := range m.Cells {
 		l.cells[c] = k
 	}
@@ -256,8 +258,16 @@ func (l *lowering) single(p *procedure, n *ir.Nest, bodies []*ir.Expr, args, res
 		types[k] = p.Slots[a].Type
 	}
 	sized := -1
-	if flat, all, of, ok := flatten(n, bodies, types); ok {
-		n, bodies, types, sized = flat, all, of, results[0]
+	if of, ofTypes, ofArgs := l.places(p, bodies, types, args); len(ofArgs) > len(args) {
+		clone := *n
+		clone.Body = of[0]
+		n, bodies, types, args = &clone, of, ofTypes, ofArgs
+	}
+	if flat := flatten(n, bodies, types); flat != nil {
+		n, bodies, types, sized = flat.nest, flat.bodies, flat.types, results[0]
+		if flat.sized >= 0 {
+			sized = args[flat.sized]
+		}
 	}
 	k, err := l.kernelOf(n, bodies, types)
 	if err != nil {

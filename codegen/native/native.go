@@ -30,7 +30,10 @@ package native
 import (
 	"errors"
 	"fmt"
+	"hash/fnv"
 	goruntime "runtime"
+	"slices"
+	"strings"
 	"sync"
 
 	"github.com/nnc-lang/nnc/codegen"
@@ -153,7 +156,7 @@ func Program(m *ir.Module, cpu string, math codegen.Math) (*exec.Program, error)
 	return nil, fmt.Errorf("there is no level %q of processors", cpu)
 }
 
-// kernelsPerObject is how many kernels share a run of the code generator: its start costs as much as one kernel.
+// kernelsPerObject is how many kernels share a run of the code generator at most, on average: its start costs as much as one kernel.
 const kernelsPerObject = 24
 
 // sharedObjects is how many runs share few kernels, so that processors share the work. It is the same on all machines, which make the same
@@ -190,28 +193,41 @@ func lower(m *ir.Module, level Level, math codegen.Math) (*exec.Program, *loweri
 	return p, low, nil
 }
 
+// batches divides kernels among runs of the code generator: by what they are, so that a change of some leaves the others in object files that the
+// cache has.
+func batches(kernels []*kernel) [][]*kernel {
+	n := 1
+	for n < min(sharedObjects, (len(kernels)+3)/4) || n*kernelsPerObject < len(kernels) {
+		n *= 2
+	}
+	all := make([][]*kernel, n)
+	for _, k := range kernels {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(k.key))
+		b := h.Sum32() % uint32(n)
+		all[b] = append(all[b], k)
+	}
+	all = slices.DeleteFunc(all, func(b []*kernel) bool { return len(b) == 0 })
+	for _, b := range all {
+		slices.SortFunc(b, func(x, y *kernel) int { return strings.Compare(x.key, y.key) })
+	}
+	return all
+}
+
 // link compiles the kernels and joins their code to one block.
 func (l *lowering) link(p *exec.Program, tools *Toolchain, cached cache) error {
-	if len(l.kernels) == 0 {
-		return nil
-	}
-	workers := goruntime.GOMAXPROCS(0)
-	objects := max((len(l.kernels)+kernelsPerObject-1)/kernelsPerObject, min(sharedObjects, (len(l.kernels)+3)/4))
-	images := make([]*image.Image, objects)
-	errs := make([]error, objects)
-	slots := make(chan struct{}, workers)
+	all := batches(l.kernels)
+	images := make([]*image.Image, len(all))
+	errs := make([]error, len(all))
+	slots := make(chan struct{}, goruntime.GOMAXPROCS(0))
 	var wg sync.WaitGroup
-	for k := range objects {
+	for k, batch := range all {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			mod := newModule()
-			for i := k; i < len(l.kernels); i += objects {
-				l.kernels[i].write(mod, l.kernels[i].Name)
-			}
-			object, err := tools.object(cached, []byte(mod.m.String()), l.level.CPU)
+			object, err := tools.kernels(cached, l.level, l.math, batch)
 			if err == nil {
 				images[k], err = image.Build(object)
 			}
@@ -223,17 +239,20 @@ func (l *lowering) link(p *exec.Program, tools *Toolchain, cached cache) error {
 		return err
 	}
 	p.Kernels = make([]exec.Kernel, len(l.kernels))
-	for k, img := range images {
+	for i, img := range images {
 		base := (len(p.Code) + image.Align - 1) / image.Align * image.Align
 		p.Code = append(append(p.Code, make([]byte, base-len(p.Code))...), img.Bytes...)
-		for i := k; i < len(l.kernels); i += objects {
-			offset, ok := img.Symbols[l.kernels[i].Name]
+		for j, k := range all[i] {
+			offset, ok := img.Symbols[symbol(j)]
 			if !ok {
-				panic("BUG: native: kernel " + l.kernels[i].Name + " is not in its object file")
+				panic("BUG: native: kernel " + k.Name + " is not in its object file")
 			}
-			p.Kernels[i] = l.kernels[i].Kernel
-			p.Kernels[i].Entry = base + offset
+			p.Kernels[k.number] = k.Kernel
+			p.Kernels[k.number].Entry = base + offset
 		}
 	}
 	return nil
 }
+
+// symbol is the name of kernel number j of an object file.
+func symbol(j int) string { return fmt.Sprintf("k%d", j) }

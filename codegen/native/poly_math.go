@@ -3,7 +3,6 @@ package native
 import (
 	"math"
 
-	"github.com/llir/llvm/ir/constant"
 	"github.com/llir/llvm/ir/enum"
 	"github.com/llir/llvm/ir/value"
 )
@@ -113,13 +112,8 @@ var (
 
 // isNumber reports whether v is a constant that is a number.
 func isNumber(v value.Value) bool {
-	switch c := v.(type) {
-	case *constant.Float:
-		return !c.NaN
-	case *constant.Vector:
-		return isNumber(c.Elems[0])
-	}
-	return false
+	c, ok := v.(*literal)
+	return ok && c.number
 }
 
 // clamp limits x to [lo, hi]; a not-a-number stays.

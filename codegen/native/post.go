@@ -81,10 +81,16 @@ func isProduct(in *ir.Instr) bool {
 	return plain
 }
 
-// elementwise reports whether u reads its operands, other than single elements, at the element that it computes.
+// elementwise reports whether u reads its operands, other than single elements, at the element that it computes, and does not ask which one that is.
 func (u *update) elementwise() bool {
-	_, _, _, ok := flatten(u.nest, u.bodies, u.types())
-	return ok
+	for _, b := range u.bodies {
+		plain := true
+		b.Walk(func(e *ir.Expr) { plain = plain && e.Leaf != ir.LeafIndex })
+		if !plain {
+			return false
+		}
+	}
+	return flatten(u.nest, u.bodies, u.types()) != nil
 }
 
 func (u *update) types() []ir.Type {
@@ -121,7 +127,7 @@ func (b *bodyLowering) fromSum(u *update, bodies []*ir.Expr, results []int, what
 		}
 	}
 	args := b.numbers(b.p.fn, slices.Concat(in.Args, others))
-	_, flat, _, _ := flatten(u.nest, bodies, u.types())
+	flat := flatten(u.nest, bodies, u.types()).bodies
 	all := slices.Clone(types)
 	for _, v := range others {
 		all = append(all, v.Type)

@@ -2,6 +2,8 @@ package native
 
 import (
 	"fmt"
+	"math"
+	"strings"
 
 	ll "github.com/llir/llvm/ir"
 	"github.com/llir/llvm/ir/constant"
@@ -122,17 +124,39 @@ func mangle(t types.Type) string {
 	panic(fmt.Sprintf("BUG: native: no name of type %v", t))
 }
 
+// literal is a constant whose text is made once: llir would write its own anew, element by element, wherever they are used.
+type literal struct {
+	typ    types.Type
+	text   string
+	number bool // of floating point, and not a NaN
+}
+
+func (l *literal) Type() types.Type { return l.typ }
+func (l *literal) Ident() string    { return l.text }
+func (l *literal) String() string   { return l.typ.String() + " " + l.text }
+
 // splatConst returns a constant of t's shape.
-func splatConst(t types.Type, c constant.Constant) value.Value {
+func splatConst(t types.Type, c value.Value) value.Value {
 	v, ok := t.(*types.VectorType)
 	if !ok {
 		return c
 	}
-	elems := make([]constant.Constant, v.Len)
-	for k := range elems {
-		elems[k] = c
+	each := c.String()
+	return &literal{v, "<" + strings.Repeat(each+", ", int(v.Len)-1) + each + ">", isNumber(c)}
+}
+
+// floatConst returns x as a constant of type t. LLVM reads it as the bits of a double in any case.
+func floatConst(t *types.FloatType, x float64) value.Value {
+	return &literal{t, fmt.Sprintf("0x%016X", math.Float64bits(x)), !math.IsNaN(x)}
+}
+
+// lanes returns the vector of n integers of type t that each makes.
+func lanes(t *types.IntType, n int, each func(lane int) int) value.Value {
+	elems := make([]string, n)
+	for l := range elems {
+		elems[l] = fmt.Sprintf("%s %d", t, each(l))
 	}
-	return constant.NewVector(v, elems...)
+	return &literal{types.NewVector(uint64(n), t), "<" + strings.Join(elems, ", ") + ">", false}
 }
 
 // num returns the number x as a constant of type t, rounded to it.
@@ -142,7 +166,7 @@ func num(t types.Type, x float64) value.Value {
 		if e.Kind == types.FloatKindFloat {
 			x = float64(float32(x))
 		}
-		return splatConst(t, constant.NewFloat(e, x))
+		return splatConst(t, floatConst(e, x))
 	case *types.IntType:
 		if e.BitSize == 1 {
 			return splatConst(t, constant.NewBool(x != 0))
@@ -234,8 +258,9 @@ func (s *scope) splat(x value.Value, n int) value.Value {
 	if n == 1 || lanesOf(x) == n {
 		return x
 	}
-	if c, ok := x.(constant.Constant); ok {
-		return splatConst(types.NewVector(uint64(n), x.Type()), c)
+	switch x.(type) {
+	case constant.Constant, *literal:
+		return splatConst(types.NewVector(uint64(n), x.Type()), x)
 	}
 	return s.memo(fmt.Sprintf("splat %d %p", n, x), func() value.Value {
 		t := types.NewVector(uint64(n), x.Type())
@@ -246,20 +271,12 @@ func (s *scope) splat(x value.Value, n int) value.Value {
 
 // lanesTimes returns (0, k, 2k, …) as n numbers of type i32.
 func lanesTimes(n, k int) value.Value {
-	elems := make([]constant.Constant, n)
-	for l := range elems {
-		elems[l] = constant.NewInt(i32, int64(l*k))
-	}
-	return constant.NewVector(types.NewVector(uint64(n), i32), elems...)
+	return lanes(i32, n, func(l int) int { return l * k })
 }
 
 // shuffle returns the lanes of x named by index.
 func (s *scope) shuffle(x value.Value, index ...int) value.Value {
-	elems := make([]constant.Constant, len(index))
-	for k, l := range index {
-		elems[k] = constant.NewInt(i32, int64(l))
-	}
-	return s.blk.NewShuffleVector(x, constant.NewUndef(x.Type().(*types.VectorType)), constant.NewVector(types.NewVector(uint64(len(index)), i32), elems...))
+	return s.blk.NewShuffleVector(x, constant.NewUndef(x.Type().(*types.VectorType)), lanes(i32, len(index), func(l int) int { return index[l] }))
 }
 
 // at returns the address of element off behind p.

@@ -155,7 +155,7 @@ func (t *Toolchain) flags(cpu, filetype string) []string {
 }
 
 // compile compiles LLVM IR for a processor to an object file, or with the file type "asm" to assembly text.
-func (t *Toolchain) compile(text []byte, cpu, filetype string) ([]byte, error) {
+func (t *Toolchain) compile(text, cpu, filetype string) ([]byte, error) {
 	flags := t.flags(cpu, filetype)
 	var to string
 	if t.kind == zigTool {
@@ -165,14 +165,14 @@ func (t *Toolchain) compile(text []byte, cpu, filetype string) ([]byte, error) {
 		}
 		defer os.RemoveAll(dir)
 		from := filepath.Join(dir, "a.ll")
-		if err := os.WriteFile(from, text, 0o666); err != nil {
+		if err := os.WriteFile(from, []byte(text), 0o666); err != nil {
 			return nil, err
 		}
 		to = filepath.Join(dir, "a.o")
 		flags = append(flags, from, "-o", to)
 	}
 	cmd := exec.Command(t.Path, flags...)
-	cmd.Stdin = bytes.NewReader(text)
+	cmd.Stdin = strings.NewReader(text)
 	var out, msg bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &msg
 	if err := cmd.Run(); err != nil {

@@ -2,9 +2,11 @@ package native
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -92,20 +94,20 @@ func TestCacheWithoutAFolder(t *testing.T) {
 func TestObjectsComeFromTheCache(t *testing.T) {
 	tools := needLLVM(t)
 	c := cache{t.TempDir()}
-	first, err := tools.object(c, []byte(tiny), "x86-64-v3")
+	first, err := tools.object(c, tiny, "x86-64-v3")
 	if err != nil {
 		t.Fatal(err)
 	}
 	broken := *tools
 	broken.Path = "/nowhere/llc"
-	again, err := broken.object(c, []byte(tiny), "x86-64-v3")
+	again, err := broken.object(c, tiny, "x86-64-v3")
 	if err != nil || string(again) != string(first) {
 		t.Errorf("the second time %v", err)
 	}
-	if _, err := broken.object(c, []byte(tiny), "x86-64-v4"); err == nil {
+	if _, err := broken.object(c, tiny, "x86-64-v4"); err == nil {
 		t.Error("code for another processor came from the cache")
 	}
-	if _, err := broken.object(c, []byte(tiny+"; other\n"), "x86-64-v3"); err == nil {
+	if _, err := broken.object(c, tiny+"; other\n", "x86-64-v3"); err == nil {
 		t.Error("other code came from the cache")
 	}
 }
@@ -183,5 +185,52 @@ func TestWhatCannotBeCompiled(t *testing.T) {
 	needLLVM(t)
 	if _, err := (Backend{}).Compile(parse(t, "digits.ir"), codegen.Options{Precision: tensor.F64}); !errors.Is(err, ErrPrecision) {
 		t.Errorf("f64: got %v", err)
+	}
+}
+
+// A program that was compiled before is found by its kernels alone; of one that changed, the objects with other kernels are made anew.
+func TestKernelsComeFromTheCache(t *testing.T) {
+	tools := needLLVM(t)
+	c := cache{t.TempDir()}
+	text := func(n int) string {
+		var b strings.Builder
+		for k := range n {
+			fmt.Fprintf(&b, "func @f%d(%%x: f32[%d]) -> (f32[%d]) {\n  %%0: f32[%d] = map [i<%d] sin(%%x[%d-i])\n  return %%0\n}\n", k, 5+k, 5+k, 5+k, 5+k, 4+k)
+		}
+		return b.String()
+	}
+	level := levelsOf("amd64")[1]
+	first, err := compileModule(parse(t, text(40)), level, codegen.Strict, tools, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := *tools
+	broken.Path = "/nowhere/llc"
+	again, err := compileModule(parse(t, text(40)), level, codegen.Strict, &broken, c)
+	if err != nil || !slices.Equal(again.Code, first.Code) {
+		t.Errorf("the second time %v", err)
+	}
+	if _, err := compileModule(parse(t, text(40)), level, codegen.Fast, &broken, c); err != nil {
+		t.Errorf("the IR is the same with fast math: %v", err)
+	}
+	if _, err := compileModule(parse(t, text(41)), level, codegen.Strict, &broken, c); err == nil {
+		t.Error("a new kernel came from the cache")
+	}
+	low := func(n int) [][]*kernel {
+		_, l, err := lower(parse(t, text(n)), level, codegen.Strict)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return batches(l.kernels)
+	}
+	changed := 0
+	old := low(40)
+	for i, b := range low(41) {
+		if !slices.EqualFunc(b, old[i], func(x, y *kernel) bool { return x.key == y.key }) {
+			changed++
+		}
+	}
+	if changed != 1 {
+		t.Errorf("one more kernel changes %d of %d objects", changed, len(old))
 	}
 }

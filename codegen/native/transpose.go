@@ -3,8 +3,6 @@ package native
 import (
 	"slices"
 
-	"github.com/llir/llvm/ir/constant"
-	"github.com/llir/llvm/ir/types"
 	"github.com/llir/llvm/ir/value"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -79,9 +77,5 @@ func (e *emitter) transposed(ins []*instance) {
 
 // shuffleBoth returns the lanes of x, and behind them those of y, with these numbers.
 func (s *scope) shuffleBoth(x, y value.Value, index []int) value.Value {
-	elems := make([]constant.Constant, len(index))
-	for k, l := range index {
-		elems[k] = constant.NewInt(i32, int64(l))
-	}
-	return s.blk.NewShuffleVector(x, y, constant.NewVector(types.NewVector(uint64(len(index)), i32), elems...))
+	return s.blk.NewShuffleVector(x, y, lanes(i32, len(index), func(l int) int { return index[l] }))
 }

@@ -1,7 +1,6 @@
 package native
 
 import (
-	"github.com/llir/llvm/ir/constant"
 	"github.com/llir/llvm/ir/enum"
 	"github.com/llir/llvm/ir/types"
 	"github.com/llir/llvm/ir/value"
@@ -258,14 +257,13 @@ func (e *winogradWriter) vectorsOf(s *scope, n int, body func(s *scope, c, mask 
 
 // firstLanes returns the mask of the first k of n lanes.
 func firstLanes(n, k int) value.Value {
-	mask := make([]constant.Constant, n)
-	for l := range mask {
-		mask[l] = constant.NewBool(l < k)
-	}
-	return constant.NewVector(mask2(n), mask...)
+	return lanes(i1, n, func(l int) int {
+		if l < k {
+			return 1
+		}
+		return 0
+	})
 }
-
-func mask2(n int) *types.VectorType { return types.NewVector(uint64(n), i1) }
 
 // region returns where the side×side elements of n channels from (row, col) on lie, and the distance of their rows. If some lie outside they
 // are copied with zeros around them.

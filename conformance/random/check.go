@@ -92,7 +92,7 @@ func (t *trial) front() {
 		t.fail("it does not compile:\n%s", b.String())
 		return
 	}
-	if err := passes.Run(p.Module, passes.Options{}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{VerifyEach: true}); err != nil {
 		t.fail("passes: %v", err)
 		return
 	}
