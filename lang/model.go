@@ -348,7 +348,7 @@ func (e *elaborator) predictor(m *modelValue) {
 			d = nil
 		}
 	}
-	if d != nil && !e.feeds(d, m) {
+	if d != nil && (d.plan.Source.Synthetic != nil || !e.feeds(d, m)) { // data by formula has no examples to be given
 		d = nil
 	}
 	if d != nil {

@@ -17,7 +17,7 @@ import (
 type commands struct {
 	Run      runCmd      `cmd:"" help:"Train a program as it declares, measure it and save its weights."`
 	Eval     evalCmd     `cmd:"" help:"Measure a trained program on its test data."`
-	Predict  predictCmd  `cmd:"" help:"Say what a trained program makes of pictures."`
+	Predict  predictCmd  `cmd:"" help:"Say what a trained program makes of pictures, rows, texts and other examples."`
 	Generate generateCmd `cmd:"" help:"Continue a text with a trained program."`
 	New      newCmd      `cmd:"" help:"Begin a project that trains at once."`
 	Build    buildCmd    `cmd:"" help:"Make one executable file of a program, which needs nothing to run."`

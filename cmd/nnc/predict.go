@@ -18,7 +18,7 @@ func (predictCmd) Help() string {
     nnc predict catdog.nn --weights model.h5 photos
     find photos -newer last | nnc predict catdog.nn -      names of pictures, or one picture
 
-A model that does not take one picture is given its fields as JSON: {"x": [1, 2]}.`
+Other models take rows of tables with the columns of their training (.csv, .tsv), texts, one on each line (.txt), or their fields as JSON (.json): {"x": [1, 2]}.`
 }
 
 // Run carries out the command.

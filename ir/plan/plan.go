@@ -53,6 +53,9 @@ type Field struct {
 	Shape  []int    // of one example; -1 is each example's own length, which the field called LengthField(Name) holds
 	Labels []string // names of the ids of a class field; nil for other fields
 
+	// Columns names the elements of a field that holds several columns of a table; nil for others.
+	Columns []string
+
 	// Mean and Deviation of each element over the training split; nil where the source does not measure them.
 	Mean, Deviation []float64
 }

@@ -1,9 +1,6 @@
 package command
 
 import (
-	"bufio"
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -39,30 +36,16 @@ type example struct {
 
 // open finds the inputs that the arguments name.
 func (c *Predict) open(std *Streams, m *plan.Model) (*inputs, error) {
-	if spec, ok := pictureSpec(m); ok {
+	if spec, ok := pictureSpec(m); ok && !slices.ContainsFunc(c.Inputs, func(in string) bool { return in != stdinName && isJSON(in) }) {
+		if m.Data == nil {
+			fmt.Fprintf(std.Err, "note: the program's data holds no pictures: %s gets their pixels as numbers from 0 to 255\n", m.Name)
+		}
 		return openPictures(std, c.Inputs, spec)
 	}
 	if spec, ok := soundSpec(m); ok && !slices.ContainsFunc(c.Inputs, isJSON) {
 		return openRecordings(c.Inputs, m, spec)
 	}
-	for _, in := range c.Inputs {
-		if in == stdinName {
-			continue
-		}
-		if err := CheckFile(in); err != nil {
-			return nil, err
-		}
-		if !isJSON(in) {
-			return nil, fmt.Errorf("%s: the model %s does not take one picture: give it files that end in .json, with an example such as %s on each line", in, m.Name, sample(m))
-		}
-	}
-	return &inputs{examples: func(yield func(*example, error) bool) {
-		for _, in := range c.Inputs {
-			if !readExamples(std, in, m, yield) {
-				return
-			}
-		}
-	}}, nil
+	return newReader(m).open(std, c.Inputs)
 }
 
 // isJSON reports whether an argument names examples as JSON.
@@ -154,7 +137,12 @@ var (
 	recordings = kind{"recordings", []string{".wav"}}
 )
 
-// find lists the files that an argument names: a file, those of the kind in a folder and below, or what matches a pattern.
+// has reports whether a file is named like one of the kind.
+func (k kind) has(name string) bool {
+	return slices.Contains(k.names, strings.ToLower(filepath.Ext(name)))
+}
+
+// find lists the files that an argument names: a file, those of the kind in a folder and below, or all of these of what matches a pattern.
 func (k kind) find(name string) ([]string, error) {
 	info, err := os.Stat(name)
 	switch {
@@ -166,7 +154,15 @@ func (k kind) find(name string) ([]string, error) {
 		if len(found) == 0 {
 			return nil, Misuse("nothing matches %s", name)
 		}
-		return found, nil
+		var files []string
+		for _, match := range found {
+			below, err := k.find(match)
+			if err != nil {
+				return nil, err
+			}
+			files = append(files, below...)
+		}
+		return files, nil
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, Misuse("there is no file or folder %s", name)
 	case err != nil:
@@ -194,185 +190,11 @@ func (k kind) below(folder string) ([]string, error) {
 		case strings.HasPrefix(d.Name(), ".") && path != folder && d.IsDir():
 			return filepath.SkipDir
 		case d.IsDir(), strings.HasPrefix(d.Name(), "."):
-		case slices.Contains(k.names, strings.ToLower(filepath.Ext(path))):
+		case k.has(path):
 			found = append(found, path)
 		}
 		return nil
 	})
 	slices.Sort(found)
 	return found, err
-}
-
-// readExamples reads examples of any model: a JSON object with the model's raw fields on each line. It reports whether there is more to do.
-func readExamples(std *Streams, name string, m *plan.Model, yield func(*example, error) bool) bool {
-	in := std.In
-	if name != stdinName {
-		f, err := os.Open(name)
-		if err != nil {
-			return yield(nil, err)
-		}
-		defer f.Close()
-		in = f
-	}
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, maxLine)
-	number := 0
-	for lines.Scan() {
-		number++
-		if len(bytes.TrimSpace(lines.Bytes())) == 0 {
-			continue
-		}
-		e := &example{name: fmt.Sprintf("%s:%d", name, number)}
-		text := bytes.Clone(lines.Bytes())
-		e.load = func() ([]*tensor.Tensor, error) {
-			fields, err := fieldsOf(text, m)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", e.name, err)
-			}
-			return fields, nil
-		}
-		if !yield(e, nil) {
-			return false
-		}
-	}
-	if err := lines.Err(); err != nil {
-		return yield(nil, fmt.Errorf("%s: %w", name, err))
-	}
-	return true
-}
-
-// maxLine bounds one example, in bytes.
-const maxLine = 256 << 20
-
-// fieldsOf reads one example. The number of elements of a field whose length is the example's own is the field of its lengths.
-func fieldsOf(text []byte, m *plan.Model) ([]*tensor.Tensor, error) {
-	var values map[string]any
-	if err := json.Unmarshal(text, &values); err != nil {
-		return nil, fmt.Errorf("not a JSON object such as %s: %w", sample(m), err)
-	}
-	fields := make([]*tensor.Tensor, len(m.Fields))
-	lengths := map[string]int{}
-	for i, f := range m.Fields {
-		v, ok := values[f.Name]
-		if !ok {
-			continue
-		}
-		delete(values, f.Name)
-		flat := &flattener{field: f, shape: slices.Clone(f.Shape)}
-		if err := flat.add(v, 0); err != nil {
-			return nil, fmt.Errorf("field %s: %w", f.Name, err)
-		}
-		for k := range flat.shape {
-			flat.shape[k] = max(flat.shape[k], 0) // within nothing
-		}
-		t := tensor.New(f.DType, append([]int{1}, flat.shape...)...)
-		for k, x := range flat.values {
-			t.Set(k, x)
-		}
-		for k, n := range f.Shape {
-			if n < 0 {
-				lengths[plan.LengthField(f.Name)] = flat.shape[k]
-			}
-		}
-		fields[i] = t
-	}
-	for i, f := range m.Fields {
-		if fields[i] != nil {
-			continue
-		}
-		n, ok := lengths[f.Name]
-		if !ok {
-			return nil, fmt.Errorf("field %s is missing; an example is %s", f.Name, sample(m))
-		}
-		fields[i] = tensor.FromI32([]int32{int32(n)}, 1)
-	}
-	for name := range values {
-		return nil, fmt.Errorf("the model %s takes no field %s; an example is %s", m.Name, name, sample(m))
-	}
-	return fields, nil
-}
-
-// flattener turns nested arrays into the elements of a field.
-type flattener struct {
-	field  plan.Field
-	shape  []int // -1 until the length is known
-	values []float64
-}
-
-func (f *flattener) add(v any, depth int) error {
-	if depth == len(f.shape) {
-		switch v := v.(type) {
-		case float64:
-			if f.field.DType == tensor.I32 && (v != float64(int32(v))) {
-				return fmt.Errorf("%v is no whole number", v)
-			}
-			f.values = append(f.values, v)
-			return nil
-		case bool:
-			if f.field.DType == tensor.Bool {
-				f.values = append(f.values, map[bool]float64{true: 1}[v])
-				return nil
-			}
-		case string:
-			if id := slices.Index(f.field.Labels, v); id >= 0 {
-				f.values = append(f.values, float64(id))
-				return nil
-			}
-			if f.field.Labels != nil {
-				return fmt.Errorf("%q is not among the %d names that the program knows", v, len(f.field.Labels))
-			}
-		}
-		return fmt.Errorf("a number is expected, not %s", shortJSON(v))
-	}
-	list, ok := v.([]any)
-	if !ok {
-		return fmt.Errorf("an array of the shape %v is expected, not %s", f.field.Shape, shortJSON(v))
-	}
-	if f.shape[depth] < 0 {
-		f.shape[depth] = len(list)
-	}
-	if len(list) != f.shape[depth] {
-		return fmt.Errorf("%d elements where %d are expected", len(list), f.shape[depth])
-	}
-	for _, x := range list {
-		if err := f.add(x, depth+1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// shortJSON writes a value for a message.
-func shortJSON(v any) string {
-	text, err := json.Marshal(v)
-	if err != nil {
-		panic("BUG: what was read as JSON cannot be written: " + err.Error())
-	}
-	if len(text) > 40 {
-		return string(text[:37]) + "…"
-	}
-	return string(text)
-}
-
-// sample is what an example of a model looks like: {"x": [0, 0, 0]}.
-func sample(m *plan.Model) string {
-	var parts []string
-	for _, f := range m.Fields {
-		if strings.HasPrefix(f.Name, plan.LengthField("")) {
-			continue
-		}
-		value := "0"
-		if len(f.Labels) > 0 {
-			value = fmt.Sprintf("%q", f.Labels[0])
-		}
-		for _, n := range slices.Backward(f.Shape) {
-			if n >= 0 && n <= 3 {
-				value = "[" + strings.TrimSuffix(strings.Repeat(value+", ", n), ", ") + "]"
-				continue
-			}
-			value = "[" + value + ", …]"
-		}
-		parts = append(parts, fmt.Sprintf("%q: %s", f.Name, value))
-	}
-	return "{" + strings.Join(parts, ", ") + "}"
 }

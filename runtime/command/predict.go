@@ -2,6 +2,7 @@ package command
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -10,9 +11,9 @@ import (
 	"github.com/nnc-lang/nnc/ir/plan"
 )
 
-// Predict says what a trained program makes of pictures, or of examples written as JSON.
+// Predict says what a trained program makes of pictures, recordings, rows of tables, texts, or examples written as JSON.
 type Predict struct {
-	Inputs []string `arg:"" help:"Pictures, folders of pictures, or patterns such as 'photos/*.jpg'; recordings (.wav) for a model of sound; for other models, files with an example as JSON on each line. - is standard input." name:"input"`
+	Inputs []string `arg:"" help:"Pictures; recordings (.wav) for a model of sound; for other models rows of tables (.csv, .tsv), texts (.txt) or an example as JSON on each line (.json), as the model takes them. Folders of these, or patterns such as 'photos/*.jpg'. - is standard input." name:"input"`
 	Weights
 	Model string `help:"Which model, where the program has several." placeholder:"NAME"`
 	JSON  bool   `name:"json" xor:"form" help:"Print a line of JSON for each example."`
@@ -46,6 +47,10 @@ func (c *Predict) Run(std *Streams, p *Program) error {
 	for e, err := range in.examples {
 		if err == nil {
 			e.fields, err = e.load()
+		}
+		if note, ok := errors.AsType[warning](err); ok {
+			fmt.Fprintf(std.Err, "note: %s\n", note)
+			continue
 		}
 		if err != nil {
 			fmt.Fprintf(std.Err, "error: %s\n", err)

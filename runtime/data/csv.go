@@ -3,6 +3,7 @@ package data
 import (
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,7 +27,8 @@ const (
 type Column struct {
 	Field string
 	Kind  ColumnKind
-	// From names the columns, the one called Field if there are none. Number and Whole may have several, which gives a vector.
+	// From names the columns, the one called Field if there are none. Number and Whole may have several, which gives a vector; those of Rest, where
+	// it has some, are taken as they are named here.
 	From []string
 	// Names are the values of a Class or ID in the order of their ids, or the vocabulary of Words; if nil, those that the data has.
 	Names []string
@@ -71,6 +73,9 @@ type CSVConfig struct {
 	Fill     float64
 }
 
+// ErrNoRows says that a table is no more than its header.
+var ErrNoRows = errors.New("has a header but no rows to use")
+
 // CSV returns sources over the rows of tables, with the fields that Columns describe: numbers as f32 or i32, classes, ids and words as
 // i32. Ids and classes are collected over all splits, vocabularies, means and deviations over the training split. Words have a length
 // of their own in each example, see Ragged, unless it is fixed; a text without words is one unknown word.
@@ -78,13 +83,7 @@ type CSVConfig struct {
 // Errors: a file, line and column for a row with too few or too many values, text where a number is needed, a value that is missing or
 // not among the names given; columns that are not there; settings out of range.
 func CSV(cfg CSVConfig) (*Dataset, error) {
-	if cfg.Separator == 0 {
-		cfg.Separator = ','
-	}
-	if cfg.Missing == "" {
-		cfg.Missing = MissingFails
-	}
-	if err := cfg.check(); err != nil {
+	if err := cfg.complete(); err != nil {
 		return nil, err
 	}
 	l := &tableLoad{cfg: cfg}
@@ -103,6 +102,33 @@ func CSV(cfg CSVConfig) (*Dataset, error) {
 		}
 	}
 	return l.finish()
+}
+
+// Table returns a source over the rows of one table, Test of the dataset, whose text content is. Names of files in it start from the folder; cfg's own files
+// are not read.
+//
+// Errors: those of CSV, which call the table by its name.
+func Table(name, folder string, content io.ReadSeeker, cfg CSVConfig) (*Dataset, error) {
+	cfg.Path, cfg.Train, cfg.Validation, cfg.Test = "", "", "", name
+	if err := cfg.complete(); err != nil {
+		return nil, err
+	}
+	l := &tableLoad{cfg: cfg}
+	if err := l.readFrom(tableFile{name, folder, 0}, content, 2); err != nil {
+		return nil, err
+	}
+	return l.finish()
+}
+
+// complete puts in what is left out, and checks the rest.
+func (cfg *CSVConfig) complete() error {
+	if cfg.Separator == 0 {
+		cfg.Separator = ','
+	}
+	if cfg.Missing == "" {
+		cfg.Missing = MissingFails
+	}
+	return cfg.check()
 }
 
 func (cfg CSVConfig) check() error {
@@ -151,7 +177,7 @@ func (c Column) check() error {
 	default:
 		return fmt.Errorf("there is no kind %q", c.Kind)
 	}
-	if len(c.From) > 1 && c.Kind != Number && c.Kind != Whole {
+	if len(c.From) > 1 && c.Kind != Number && c.Kind != Whole && c.Kind != Rest {
 		return fmt.Errorf("it is made of %d columns; %s takes one", len(c.From), c.Kind)
 	}
 	if c.Top < 0 || c.Longest < 0 || c.Fixed < 0 {

@@ -36,12 +36,16 @@ func (l *tableLoad) read(file string, split int) error {
 		return fmt.Errorf("cannot read %s: %w", path, err)
 	}
 	defer f.Close()
-	name := filepath.Base(path)
+	return l.readFrom(tableFile{filepath.Base(path), filepath.Dir(path), len(l.lines)}, f, split)
+}
+
+// readFrom is read where the file is open.
+func (l *tableLoad) readFrom(file tableFile, f io.ReadSeeker, split int) error {
 	open := func() (*table, error) {
 		if _, err := f.Seek(0, io.SeekStart); err != nil {
-			return nil, fmt.Errorf("cannot read %s: %w", path, withoutPath(err))
+			return nil, fmt.Errorf("cannot read %s: %w", file.name, withoutPath(err))
 		}
-		return newTable(name, f, l.cfg.Separator, !l.cfg.NoHeader)
+		return newTable(file.name, f, l.cfg.Separator, !l.cfg.NoHeader)
 	}
 	t, err := open()
 	if err != nil {
@@ -60,13 +64,13 @@ func (l *tableLoad) read(file string, split int) error {
 			return err
 		}
 	}
-	l.files = append(l.files, tableFile{name, filepath.Dir(path), len(l.lines)})
+	l.files = append(l.files, file)
 	first := len(l.lines)
 	if err := l.rows(t); err != nil {
 		return err
 	}
 	if len(l.lines) == first {
-		return fmt.Errorf("%s has a header but no rows to use", path)
+		return fmt.Errorf("%s %w", file.name, ErrNoRows)
 	}
 	if split >= 0 {
 		for i := first; i < len(l.lines); i++ {
@@ -115,12 +119,12 @@ func (l *tableLoad) findColumns(t *table) error {
 	rest := -1
 	for i := range l.cfg.Columns {
 		c := &column{Column: l.cfg.Columns[i], place: l, width: 1}
-		if len(c.From) == 0 {
-			c.From = []string{c.Field}
-		}
-		if c.Kind == Rest {
+		switch {
+		case len(c.From) > 0:
+		case c.Kind == Rest:
 			rest = i
-			c.From = nil
+		default:
+			c.From = []string{c.Field}
 		}
 		c.width = max(1, len(c.From))
 		for _, name := range c.From {

@@ -81,6 +81,20 @@ func (c *column) sentence(i int, out []int32) []int32 {
 	return out
 }
 
+// Encode returns the ids of the words of a text as a Words column has them, Names being its vocabulary.
+func (c Column) Encode(text string) []int32 {
+	one := &column{Column: c}
+	one.addWords(text)
+	one.number()
+	ids := one.sentence(0, nil)
+	if c.Fixed == 0 {
+		return ids
+	}
+	fixed := make([]int32, c.Fixed)
+	copy(fixed, ids)
+	return fixed
+}
+
 // special is the id of Start or End, which stand at the head of the vocabulary.
 func (c *column) special(word string) int32 {
 	return int32(max(0, slices.Index(c.labels[:min(3, len(c.labels))], word)))

@@ -102,7 +102,7 @@ func FieldsOf(ds *data.Dataset) []plan.Field {
 		}
 		var fields []plan.Field
 		for _, f := range src.Fields() {
-			fields = append(fields, plan.Field{Name: f.Name, DType: f.DType, Shape: f.Shape, Labels: f.Labels, Mean: f.Mean, Deviation: f.Deviation})
+			fields = append(fields, plan.Field{Name: f.Name, DType: f.DType, Shape: f.Shape, Labels: f.Labels, Columns: f.Columns, Mean: f.Mean, Deviation: f.Deviation})
 		}
 		return fields
 	}
@@ -170,23 +170,30 @@ func openCSV(root string, f *plan.CSV, fields []plan.Field) (*data.Dataset, erro
 		cfg.Separator = r
 	}
 	for _, c := range f.Columns {
-		compiled := known(fields, c.Field)
-		names := c.Names
-		if names == nil {
-			names = compiled.Labels
-		}
-		cfg.Columns = append(cfg.Columns, data.Column{
-			Field: c.Field, Kind: data.ColumnKind(c.Kind), From: c.From, Names: names, Unknown: c.Unknown,
-			Top: c.Top, Longest: c.Longest, Fixed: c.Length, Start: c.Start, End: c.End,
-			Picture: data.ImageSpec{Height: c.Height, Width: c.Width, Channels: c.Channels},
-			Mean:    compiled.Mean, Deviation: compiled.Deviation,
-		})
+		cfg.Columns = append(cfg.Columns, ColumnOf(c, known(fields, c.Field)))
 	}
 	return data.CSV(cfg)
 }
 
 func division(f plan.Files) data.Division {
 	return data.Division{Fractions: f.Split, Seed: uint64(f.Seed), Folds: f.Folds, Fold: f.Fold}
+}
+
+// ColumnOf says how a field is made of columns, as it was for the program that was compiled with it.
+func ColumnOf(c plan.Column, compiled plan.Field) data.Column {
+	names, from := c.Names, c.From
+	if names == nil {
+		names = compiled.Labels
+	}
+	if from == nil {
+		from = compiled.Columns
+	}
+	return data.Column{
+		Field: c.Field, Kind: data.ColumnKind(c.Kind), From: from, Names: names, Unknown: c.Unknown,
+		Top: c.Top, Longest: c.Longest, Fixed: c.Length, Start: c.Start, End: c.End,
+		Picture: data.ImageSpec{Height: c.Height, Width: c.Width, Channels: c.Channels},
+		Mean:    compiled.Mean, Deviation: compiled.Deviation,
+	}
 }
 
 // known is what the program was compiled with for a field.

@@ -13,7 +13,7 @@ import (
 type commands struct {
 	Train    trainCmd    `cmd:"" help:"Train as the program declares, measure the result and save the weights."`
 	Eval     evalCmd     `cmd:"" help:"Measure on the test data."`
-	Predict  predictCmd  `cmd:"" help:"Say what the model makes of pictures."`
+	Predict  predictCmd  `cmd:"" help:"Say what the model makes of pictures, rows, texts and other examples."`
 	Generate generateCmd `cmd:"" help:"Continue a text."`
 	Bench    benchCmd    `cmd:"" help:"Measure how fast the model predicts."`
 	Info     infoCmd     `cmd:"" help:"Say what is in this executable."`
@@ -87,7 +87,7 @@ type predictCmd struct {
 func (predictCmd) Help() string {
 	return `Prints a line for each picture: its file, the class and the probability of that class. The weights are those of --weights, else those in this executable, else those of the file that train saves. A file that is no picture is named, the others are done, and the exit code is 1.
 
-A picture on standard input is read where - is named, or the names of pictures, one on each line. A model that does not take one picture is given its fields as JSON: {"x": [1, 2]}.`
+A picture on standard input is read where - is named, or the names of pictures, one on each line. Other models take rows of tables with the columns of their training (.csv, .tsv), texts, one on each line (.txt), or their fields as JSON (.json): {"x": [1, 2]}.`
 }
 
 // Run carries out the command.
