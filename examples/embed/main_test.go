@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"io"
@@ -142,6 +143,47 @@ func TestBatch(t *testing.T) {
 }
 
 // TestDrain stops the server while a request is in progress, which is answered all the same.
+// FuzzLoadWeights gives the generated reader headers of all kinds before the weights, all of them or cut off: a model that refuses them predicts what it did before.
+func FuzzLoadWeights(f *testing.F) {
+	file, err := os.ReadFile("catdog/weights.safetensors")
+	if err != nil {
+		f.Fatal(err)
+	}
+	size := binary.LittleEndian.Uint64(file)
+	header, body := file[8:8+size], file[8+size:]
+	f.Add(size, header, uint32(len(body)))
+	f.Add(size, header, uint32(100))
+	f.Add(size+1, header, uint32(len(body)))
+	f.Add(uint64(1)<<60, header, uint32(0))
+	f.Add(size, bytes.ReplaceAll(header, []byte("F32"), []byte("F16")), uint32(len(body)))
+	f.Add(size, bytes.ReplaceAll(header, []byte("[0,"), []byte("[8,")), uint32(len(body)))
+	m, err := catdog.New()
+	if err != nil {
+		f.Fatal(err)
+	}
+	var grey [32 * 32 * 3]float32
+	want, err := m.Predict(&grey)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, size uint64, header []byte, left uint32) {
+		m, err := catdog.New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		given := append(binary.LittleEndian.AppendUint64(nil, size), header...)
+		given = append(given, body[:min(len(body), int(left))]...)
+		loaded := m.LoadWeights(bytes.NewReader(given))
+		got, err := m.Predict(&grey)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if loaded != nil && got != want {
+			t.Errorf("the weights were refused (%v), and the model predicts %v, where it predicted %v", loaded, got, want)
+		}
+	})
+}
+
 func TestDrain(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

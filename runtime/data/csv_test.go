@@ -197,7 +197,7 @@ func TestCSVErrors(t *testing.T) {
 		{"no rest", "x,y\n1,a\n", []Column{{Field: "x", Kind: Number}, {Field: "r", Kind: Rest}}, nil, `training data: t.csv has no columns of numbers left for r`},
 		{"rest that turns to text", "x,y\n1,2\n1,b\n", []Column{{Field: "r", Kind: Rest}}, nil, `training data: t.csv, line 3, column "y": "b" is not a number`},
 		{"empty", "", number, nil, `training data: t.csv is empty`},
-		{"header only", "x\n", number, nil, `training data: DIR/t.csv has a header but no rows to use`},
+		{"header only", "x\n", number, nil, `training data: t.csv has a header but no rows to use`},
 		{"encoding", "x,y\n1,caf\xe9\n", number, nil, `training data: t.csv, line 2: "caf\xe9" is not UTF-8 text; save the file as UTF-8`},
 		{"utf-16", "\xff\xfex\x00\n\x001\x00\n\x00", number, nil, `training data: t.csv is UTF-16 text: save it as UTF-8`},
 		{"no file", "x\n1\n", number, func(c *CSVConfig) { c.Train = "no.csv" }, `training data: cannot read DIR/no.csv: no such file or directory`},
