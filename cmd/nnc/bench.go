@@ -36,6 +36,7 @@ type benchCmd struct {
 	Inputs  string        `help:"Take the examples from this safetensors file, a tensor for each field, instead of the program's data." placeholder:"FILE"`
 	Seed    int32         `default:"1" help:"What first weights and the choice of examples follow from."`
 	Layers  bool          `help:"Show a table of what the layers take."`
+	Kernels bool          `help:"Show a table of what each launch of a kernel takes."`
 	JSON    bool          `name:"json" help:"Print a line of JSON."`
 }
 
@@ -120,11 +121,14 @@ func (c *benchCmd) Run(std *command.Streams) error {
 		return command.WriteJSON(std.Out, r)
 	}
 	r.print(std.Out)
+	if parts == nil && (c.Layers || c.Kernels) {
+		return errors.New("the interpreter does not tell launches apart, which needs --backend native")
+	}
 	if c.Layers {
-		if parts == nil {
-			return errors.New("the interpreter does not tell layers apart: --layers needs --backend native")
-		}
-		printLayers(std.Out, parts, limits)
+		printCosts(std.Out, "Layer", layerCosts(parts, limits), limits)
+	}
+	if c.Kernels {
+		printCosts(std.Out, "Kernel", kernelCosts(parts, limits), limits)
 	}
 	return nil
 }

@@ -39,21 +39,36 @@ func layerCosts(parts []runtime.Part, limits native.Limits) []*layerCost {
 			byName[name] = c
 			all = append(all, c)
 		}
-		c.parts++
-		c.elapsed += p.Elapsed
-		c.products += p.Products
-		c.bytes += p.Bytes
-		c.limit += time.Duration(max(p.Products/limits.Flops, p.Bytes/limits.Read) * 1e9)
+		c.add(p, limits)
 	}
 	slices.SortStableFunc(all, func(a, b *layerCost) int { return cmp.Compare(b.elapsed, a.elapsed) })
 	return all
 }
 
-// printLayers writes the table of layers. A part's limit is the longer of what its arithmetic takes at the rate at which the processor multiplies
+// add adds a part.
+func (c *layerCost) add(p runtime.Part, limits native.Limits) {
+	c.parts++
+	c.elapsed += p.Elapsed
+	c.products += p.Products
+	c.bytes += p.Bytes
+	c.limit += time.Duration(max(p.Products/limits.Flops, p.Bytes/limits.Read) * 1e9)
+}
+
+// kernelCosts returns each part by itself, in the order in which they are computed, under the names of their layers and of what they compute.
+func kernelCosts(parts []runtime.Part, limits native.Limits) []*layerCost {
+	var all []*layerCost
+	for _, p := range parts {
+		c := &layerCost{layer: strings.TrimSpace(p.Loc.Scope + " " + p.What)}
+		c.add(p, limits)
+		all = append(all, c)
+	}
+	return all
+}
+
+// printCosts writes a table of costs. A part's limit is the longer of what its arithmetic takes at the rate at which the processor multiplies
 // and adds, and what its operands and its result take at the rate at which it reads memory; what stays in a cache passes that.
-func printLayers(w io.Writer, parts []runtime.Part, limits native.Limits) {
-	costs := layerCosts(parts, limits)
-	rows := [][6]string{{"Layer", "Kernels", "Time", "GFLOP/s", "Of its limit", "Bytes"}}
+func printCosts(w io.Writer, of string, costs []*layerCost, limits native.Limits) {
+	rows := [][6]string{{of, "Kernels", "Time", "GFLOP/s", "Of its limit", "Bytes"}}
 	total := &layerCost{layer: "Total"}
 	for _, c := range costs {
 		rows = append(rows, c.row())
