@@ -134,7 +134,11 @@ func (e *emitter) points() {
 			}
 		}
 		e.now = [2]int{1, 1}
-		e.rowTiles(in, 0, more, func() { e.point(tile) })
+		if e.stream != nil {
+			e.rowsOfStream(in, more[0], tile)
+		} else {
+			e.rowTiles(in, 0, more, func() { e.point(tile) })
+		}
 		e.scopes = e.scopes[:1]
 		next := make([]value.Value, len(digits))
 		var carry value.Value = int64Const(1)

@@ -41,7 +41,7 @@ func (t *loopNest) data() exec.Kernel {
 	if cost.SumsProducts(t.ir) {
 		k.Products = 2
 	}
-	points, splits, work := whole(1), whole(1), whole(1)
+	points, group, splits, work := whole(1), whole(1), whole(1), whole(1)
 	for _, e := range t.extents {
 		k.Extents = append(k.Extents, t.sizes.export(e))
 		work = work.mul(e)
@@ -53,13 +53,20 @@ func (t *loopNest) data() exec.Kernel {
 		points = points.mul(t.sizes.tiles(t.extents[t.v], t.tile))
 	}
 	for _, w := range t.rows {
-		points = points.mul(t.sizes.rowTiles(t.extents[w.loop], w.n))
+		group = group.mul(t.sizes.rowTiles(t.extents[w.loop], w.n))
 	}
+	points = points.mul(group)
 	for _, l := range t.split {
 		splits = splits.mul(t.extents[l])
 		k.Vectors = l == t.v
 	}
 	k.Points, k.Splits, k.Work = t.sizes.export(points), t.sizes.export(splits), t.sizes.export(work)
+	if len(t.post) == 0 { // whose tiles of rows are not the innermost ones
+		k.Group = t.sizes.export(group)
+	}
+	if t.stream != nil {
+		k.Scratch = exec.Whole(t.scratchBytes())
+	}
 	k.Sizes = t.sizes.exportAll()
 	return k
 }

@@ -33,6 +33,7 @@ type loopNest struct {
 	lanes   int       // of a vector
 	unroll  int       // vectors in a round of the vector loop
 	rows    []rowLoop // the loops of the result of which several rows are computed together, at most two: see tiling
+	stream  *stream   // nil: the nest is no streamed product
 	square  bool      // the rows are those of a square, see Note [Copies across]
 	split   []int     // the loops, flattened, that partial results may be split over: the first reduced ones, or v
 
@@ -132,8 +133,12 @@ func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level, mat
 		stride = stride.mul(t.sizes.dim(n.Index[i].Extent))
 	}
 	c.merge()
-	c.order()
+	p := c.streamOf(level)
+	c.order(p)
 	c.tiling(level)
+	if p != nil {
+		c.streams(p, level)
+	}
 	c.transposes()
 	return t, nil
 }
@@ -322,8 +327,8 @@ func (c *nestCompiler) renumber(to []int) {
 	c.visit(func(f *form) { f.renumber(to) }, func(x *access) { x.renumber(to) })
 }
 
-// order chooses the vector loop.
-func (c *nestCompiler) order() {
+// order chooses the vector loop; p is the streamed product that the nest is, or nil.
+func (c *nestCompiler) order(p *stream) {
 	last := -1 // the last loop of the result
 	for k, cl := range c.class {
 		if cl == outputLoop {
@@ -331,7 +336,7 @@ func (c *nestCompiler) order() {
 		}
 	}
 	v := last
-	if c.combine != ir.Map && !c.scatter {
+	if c.combine != ir.Map && !c.scatter && p == nil {
 		best := math.MinInt
 		if last >= 0 {
 			best = c.score(last)

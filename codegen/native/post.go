@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/llir/llvm/ir/enum"
-	"github.com/llir/llvm/ir/types"
 	"github.com/llir/llvm/ir/value"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -236,12 +235,9 @@ func (e *emitter) fetchOperands(ins []*instance) {
 		visit(nd)
 	}
 	s := e.inner()
-	p8 := types.NewPointer(i8)
-	f := s.fn.module.intrinsic("llvm.prefetch.p0i8", types.Void, p8, i32, i32, i32)
 	for _, in := range ins {
 		for _, a := range known {
-			p := s.at(e.pointer(e.wordOperand(a.operand), memType(e.types[a.operand])), e.linear(a.off, in))
-			s.blk.NewCall(f, s.blk.NewBitCast(p, p8), num(i32, 1), num(i32, 3), num(i32, 1))
+			s.prefetch(s.at(e.pointer(e.wordOperand(a.operand), memType(e.types[a.operand])), e.linear(a.off, in)), true)
 		}
 	}
 }

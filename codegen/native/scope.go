@@ -331,6 +331,17 @@ func (s *scope) store(x, p, mask value.Value) {
 	s.blk.NewCall(f, x, p, constant.NewInt(i32, int64(align)), mask)
 }
 
+// prefetch asks for the line of memory at p: to be written soon, into the nearest cache, or to be read later, into the one behind it.
+func (s *scope) prefetch(p value.Value, written bool) {
+	p8 := types.NewPointer(i8)
+	f := s.fn.module.intrinsic("llvm.prefetch.p0i8", types.Void, p8, i32, i32, i32)
+	write, near := 0.0, 2.0
+	if written {
+		write, near = 1, 3
+	}
+	s.blk.NewCall(f, s.blk.NewBitCast(p, p8), num(i32, write), num(i32, near), num(i32, 1))
+}
+
 // scatter writes the lanes of x to the offsets off behind p.
 func (s *scope) scatter(x, p, off, mask value.Value) {
 	n := lanesOf(x)

@@ -53,13 +53,22 @@ func (e *emitter) transposed(ins []*instance) {
 		}
 		rows[l] = s.load(p, e.lanes, nil, nil)
 	}
-	for half := e.lanes / 2; half >= 1; half /= 2 {
-		low, high := make([]int, e.lanes), make([]int, e.lanes)
-		for k := range e.lanes {
+	rows = s.transpose(rows)
+	for k, in := range ins {
+		e.storeResult(in, 0, rows[k])
+	}
+}
+
+// transpose returns the columns of a square, which is given by its rows; their number is a power of 2.
+func (s *scope) transpose(rows []value.Value) []value.Value {
+	lanes := len(rows)
+	for half := lanes / 2; half >= 1; half /= 2 {
+		low, high := make([]int, lanes), make([]int, lanes)
+		for k := range lanes {
 			if k&half == 0 {
 				low[k], high[k] = k, k+half
 			} else {
-				low[k], high[k] = e.lanes+k-half, e.lanes+k
+				low[k], high[k] = lanes+k-half, lanes+k
 			}
 		}
 		next := slices.Clone(rows)
@@ -70,9 +79,7 @@ func (e *emitter) transposed(ins []*instance) {
 		}
 		rows = next
 	}
-	for k, in := range ins {
-		e.storeResult(in, 0, rows[k])
-	}
+	return rows
 }
 
 // shuffleBoth returns the lanes of x, and behind them those of y, with these numbers.

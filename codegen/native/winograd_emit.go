@@ -41,8 +41,11 @@ type winograd struct {
 }
 
 const (
-	// winogradCache is how much of a processor's own cache V and M, or V and the transformed y, should take.
+	// winogradCache is how much of a processor's own cache V and M should take.
 	winogradCache = 256 << 10
+	// gradientCache is how much V and the transformed y should take. The sums beside them are larger still with many channels: the more tiles are added
+	// in one go, the less often they come and go.
+	gradientCache = 768 << 10
 	// gradientTiles is the number of tiles at least whose gradients are added up before they are transformed back.
 	gradientTiles = 192
 )
@@ -67,7 +70,7 @@ func newWinograd(conv *convolution, part winogradPart, e *epilogue, level Level)
 	perTile := 4 * tilePoints * (w.rowOfC() + w.block())
 	if part == gradientPart {
 		perTile = 4 * tilePoints * (w.rowOfC() + w.paddedO())
-		w.tiles = max(8, min(48, winogradCache/perTile/8*8))
+		w.tiles = max(8, min(48, gradientCache/perTile/8*8))
 	} else {
 		w.tiles = max(w.rows, min(48, winogradCache/perTile)/w.rows*w.rows)
 	}

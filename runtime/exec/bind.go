@@ -68,6 +68,9 @@ const (
 	teamWork  = 1 << 17
 	longWork  = 1 << 20
 	maxChunks = 256
+
+	leastGroups = 64 // chunks of groups, for many threads to have enough of them
+
 	maxRounds = 64
 
 	maxPartials = 32 << 20 // bytes of all partial results of a launch
@@ -322,6 +325,7 @@ func (p *Program) size(kernel int, bind map[string]int, elems, bytes int, divide
 	}
 	all := eval(k.Work)
 	r.points, r.splits, r.scratch = eval(k.Points), eval(k.Splits), eval(k.Scratch)
+	group := max(1, eval(k.Group))
 	if err != nil {
 		return nil, err
 	}
@@ -364,6 +368,10 @@ func (p *Program) size(kernel int, bind map[string]int, elems, bytes int, divide
 			}
 			r.rounds = (r.splits + r.perRound - 1) / r.perRound
 		}
+	}
+	if perGroup := (r.perChunk + group - 1) / group * group; chunks > 1 && (r.points+perGroup-1)/perGroup*r.rounds >= leastGroups {
+		r.perChunk = perGroup
+		chunks = (r.points + r.perChunk - 1) / r.perChunk
 	}
 	r.chunks = chunks * r.rounds
 	r.alone = work < teamWork || r.chunks == 1

@@ -57,7 +57,7 @@ func (p *Program) checkKernel(k *Kernel) error {
 			return fmt.Errorf("size %d depends on one that is not known before it", n)
 		}
 	}
-	for _, q := range append([]Poly{k.Points, k.Splits, k.Work, k.Scratch}, k.Extents...) {
+	for _, q := range append([]Poly{k.Points, k.Group, k.Splits, k.Work, k.Scratch}, k.Extents...) {
 		if !known(q, len(k.Sizes)) {
 			return fmt.Errorf("its sizing uses more than its %d sizes", len(k.Sizes))
 		}

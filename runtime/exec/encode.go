@@ -297,6 +297,7 @@ func (c *codec) kernel(k *Kernel) {
 	})
 	list(c, &k.Extents, c.poly)
 	c.poly(&k.Points)
+	c.poly(&k.Group)
 	c.poly(&k.Splits)
 	c.poly(&k.Work)
 	c.poly(&k.Scratch)

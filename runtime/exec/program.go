@@ -57,6 +57,7 @@ type Kernel struct {
 	Sizes   []Size // the numbers that the code is told
 	Extents []Poly // of its loops: what the code counts in 32 bits
 	Points  Poly   // the number of points, which chunks are ranges of
+	Group   Poly   // neighbouring points that read the same part of a large operand: chunks are of whole groups where that leaves enough of them
 	Splits  Poly   // the extent of the split loop, which rounds are ranges of
 	Work    Poly   // the number of times that the body is computed; 0: the result has Identity everywhere
 	Scratch Poly   // bytes of memory that a thread needs to itself, beside results and operands
