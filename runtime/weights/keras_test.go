@@ -248,6 +248,10 @@ func TestWriteKeras(t *testing.T) {
 			m.Layers[1].Class = ""
 		}},
 		{"no chain", "not a chain", func(m *Model) { m.Sequential = false }},
+		{"the model's own weights", "not a chain", func(m *Model) {
+			m.Sequential = false
+			m.Layers = append(slices.Clone(m.Layers), Layer{Name: m.Name, Weights: []Weight{{"offset", m.Layers[0].Weights[1].Tensor}}})
+		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			m := m

@@ -140,7 +140,11 @@ func (m Model) weights(group *hdf5.Node) error {
 			return fmt.Errorf("two layers are called %q", name)
 		}
 		names = append(names, name)
-		if err := addLayer(group, name, path.Join(kerasName(m.Name), name), l.Weights); err != nil {
+		dir := path.Join(kerasName(m.Name), name)
+		if kerasName(m.Name) == name { // of the model's own weights, which twice the name would put into a layer within the layer
+			dir = name
+		}
+		if err := addLayer(group, name, dir, l.Weights); err != nil {
 			return fmt.Errorf("layer %q: %w", l.Name, err)
 		}
 	}
