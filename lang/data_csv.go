@@ -1,6 +1,7 @@
 package lang
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,7 +20,7 @@ var tableSettings = slices.Concat([]string{"columns", "missing", "header", "sepa
 var columnKinds = map[string][]string{
 	"f32": {}, "i32": {}, "rest": {},
 	"class": {"names", "unknown"}, "id": {"names", "unknown"},
-	"words": {"top", "longest", "length", "start", "end"},
+	"words": {"top", "longest", "length", "start", "end", "unit", "ngrams"},
 	"image": {"size", "height", "width", "channels"},
 }
 
@@ -155,6 +156,9 @@ func (s *settings) column(a *syntax.Arg) (plan.Column, bool) {
 	c.Names, c.Unknown = set.texts("names"), set.truth("unknown", false)
 	c.Top, c.Longest, c.Length = set.integer("top", 0, 1), set.integer("longest", 0, 1), set.integer("length", 0, 1)
 	c.Start, c.End = set.text("start", ""), set.text("end", "")
+	if c.Kind == "words" {
+		c.Unit, c.NGrams = set.text("unit", "words", "words", "characters"), set.ngrams()
+	}
 	if c.Kind == "image" {
 		size := set.integer("size", 0, 1)
 		c.Height, c.Width = set.integer("height", size, 1), set.integer("width", size, 1)
@@ -167,6 +171,47 @@ func (s *settings) column(a *syntax.Arg) (plan.Column, bool) {
 		}
 	}
 	return c, len(s.f.diags.All) == errors
+}
+
+// longestNGram is the greatest number of units of an n-gram.
+const longestNGram = 8
+
+// ngrams reads the lengths of n-grams: a number stands for all up to it.
+func (s *settings) ngrams() []int {
+	g := s.given["ngrams"]
+	if g == nil {
+		return nil
+	}
+	for _, mark := range []string{"start", "end"} {
+		if m := s.given[mark]; m != nil {
+			d := s.f.errorf(m.name.Span(), diag.ConflictingSettings, "n-grams have no first and no last one that `%s` could mark", mark)
+			s.f.relate(d, g.name.Span(), "words are n-grams here")
+		}
+	}
+	v := s.f.eval(g.node)
+	l, ok := v.(*list)
+	values := []value{v}
+	if ok {
+		values = l.elems
+	}
+	var lengths []int
+	for _, e := range values {
+		n, whole := e.(number)
+		ok := whole && n.float == math.Trunc(n.float) && n.float >= 1 && n.float <= longestNGram && !slices.Contains(lengths, int(n.float))
+		if !ok {
+			if !isPoison(e) {
+				s.f.errorf(g.node.Span(), diag.InvalidValue, "`ngrams` is the greatest number of words that stand for one, from 1 to %d, or a list of different numbers, such as [2, 3]", longestNGram)
+			}
+			return nil
+		}
+		lengths = append(lengths, int(n.float))
+	}
+	if l == nil {
+		for n := range lengths[0] - 1 {
+			lengths = slices.Insert(lengths, n, n+1)
+		}
+	}
+	return lengths
 }
 
 func kindNames() []string {

@@ -113,6 +113,8 @@ type Column struct {
 	Unknown                 bool     // a value that Names lacks is the first of them
 	Top, Longest, Length    int      // words: of the vocabulary, of an example at most, of every example; 0 for no limit
 	Start, End              string   // words put before and after, or ""
+	Unit                    string   // words: "words" or "characters"
+	NGrams                  []int    // words: the lengths of the runs of units that stand for words; nil: the units
 	Height, Width, Channels int      // pixels of an image
 }
 

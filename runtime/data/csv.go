@@ -39,6 +39,10 @@ type Column struct {
 	// put before and after the words, where they count as words.
 	Top, Longest, Fixed int
 	Start, End          string
+	// Unit is what Words are made of: words if it is "", or Characters, the invisible ones being one space. NGrams, if not nil, are the lengths of
+	// the runs of units that stand for words, those of the first length before those of the second; Longest counts units.
+	Unit   Unit
+	NGrams []int
 	// Picture is how an Image is read.
 	Picture ImageSpec
 	// Mean and Deviation, if not nil, are taken instead of those of the training split.
@@ -186,7 +190,7 @@ func (c Column) check() error {
 	if c.Fixed > 1<<20 {
 		return fmt.Errorf("a length of %d words: at most %d can be used", c.Fixed, 1<<20)
 	}
-	return nil
+	return c.checkNGrams()
 }
 
 // columnNames lists the columns of a file for a message.

@@ -106,6 +106,27 @@ func TestCSV(t *testing.T) {
 			want:    map[string]string{"t": "i32[2, 2] [1 2 1 0]"},
 		},
 		{
+			name: "words and pairs of words", text: "t\nBad! not good\nnot good\n",
+			columns: []Column{{Field: "t", Kind: Words, Top: 3, NGrams: []int{1, 2}}},
+			// good, not and "not good" are there twice.
+			want: map[string]string{"t": "i32[2, 7] [0 0 2 1 0 0 3 2 1 3 0 0 0 0]", "length.t": "i32[2] [7 3]"},
+		},
+		{
+			name: "n-grams of words that are known", text: "t\na b c a b\n",
+			columns: []Column{{Field: "t", Kind: Words, NGrams: []int{3, 2}, Longest: 4, Names: []string{"<unknown>", "a b", "b c a", "c a"}}},
+			want:    map[string]string{"t": "i32[1, 5] [0 2 1 0 3]", "length.t": "i32[1] [5]"},
+		},
+		{
+			name: "groups of characters", text: "t\n É \tB\nb\n",
+			columns: []Column{{Field: "t", Kind: Words, Unit: Characters, NGrams: []int{2}, Names: []string{"<unknown>", "é ", " b"}}},
+			want:    map[string]string{"t": "i32[2, 2] [1 2 0 0]", "length.t": "i32[2] [2 1]"},
+		},
+		{
+			name: "characters", text: "t\nabA\n",
+			columns: []Column{{Field: "t", Kind: Words, Unit: Characters}},
+			want:    map[string]string{"t": "i32[1, 3] [1 2 1]", "length.t": "i32[1] [3]"},
+		},
+		{
 			name: "tabs and no quotes", text: "t\tn\r\nhe said \"x\t1\r\n\r\n\"\t2\r\n",
 			columns: []Column{{Field: "n", Kind: Number}}, change: func(c *CSVConfig) { c.Separator = '\t' },
 			want: map[string]string{"n": "f32[2] [1 2]"},

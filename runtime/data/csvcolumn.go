@@ -181,13 +181,7 @@ func (c *column) id(cell string) (int32, error) {
 }
 
 func (c *column) addWords(text string) {
-	for n := 0; c.Longest == 0 || n < c.Longest; n++ {
-		var word string
-		if word, text = nextWord(text); word == "" {
-			break
-		}
-		c.i32 = append(c.i32, c.texts.add(strings.ToLower(word)))
-	}
+	c.units(text, func(word string) { c.i32 = append(c.i32, c.texts.add(word)) })
 	c.ends = append(c.ends, len(c.i32))
 }
 

@@ -33,6 +33,12 @@ func nextWord(s string) (word, rest string) {
 	return s[:end], s[end:]
 }
 
+// nextCharacter returns the first character of s and what follows it; it is "" if there is none.
+func nextCharacter(s string) (character, rest string) {
+	_, size := utf8.DecodeRuneInString(s)
+	return s[:size], s[size:]
+}
+
 func inWord(r rune) bool { return unicode.In(r, unicode.Letter, unicode.Digit, unicode.Mark) }
 
 func inWordNext(s string) bool {

@@ -190,7 +190,7 @@ func ColumnOf(c plan.Column, compiled plan.Field) data.Column {
 	}
 	return data.Column{
 		Field: c.Field, Kind: data.ColumnKind(c.Kind), From: from, Names: names, Unknown: c.Unknown,
-		Top: c.Top, Longest: c.Longest, Fixed: c.Length, Start: c.Start, End: c.End,
+		Top: c.Top, Longest: c.Longest, Fixed: c.Length, Start: c.Start, End: c.End, Unit: data.Unit(c.Unit), NGrams: c.NGrams,
 		Picture: data.ImageSpec{Height: c.Height, Width: c.Width, Channels: c.Channels},
 		Mean:    compiled.Mean, Deviation: compiled.Deviation,
 	}
