@@ -82,6 +82,10 @@ was chosen by the test data. Times are processor time of one run with ` + "`--ba
 			t.Errorf("%s has no picture: %v", r.Name, err)
 		}
 		fmt.Fprintf(&b, "\n<img src=%q alt=\"the values of %s by epoch\" width=\"420\">\n", picture, r.Name)
+		measured := fmt.Sprintf("images/%s-eval.png", r.Name)
+		if _, err := os.Stat(filepath.Join("../docs", measured)); err == nil {
+			fmt.Fprintf(&b, "\n<img src=%q alt=\"what nnc eval draws of %s: which classes are taken for which, and the ROC curve\" width=\"420\">\n", measured, r.Name)
+		}
 		if strings.Contains(string(text), "\n    samples:") {
 			samples := fmt.Sprintf("images/%s-samples.png", r.Name)
 			if _, err := os.Stat(filepath.Join("../docs", samples)); err != nil {

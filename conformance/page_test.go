@@ -84,7 +84,6 @@ var articleRows = []articleRow{
 		says:      "Applications: image recognition, translation, sentiment, chat, driving, recommendation, medicine",
 		tests:     "conformance: TestCatDogCommand, TestDigitsCommand, TestJobs, TestExamples",
 		tolerance: "an accuracy that is reached",
-		open:      "sentiment",
 	},
 	{
 		says:      "Limits: compute, data quality, interpretability, privacy",
