@@ -45,9 +45,10 @@ func TestKerasLayers(t *testing.T) {
 				`"go_backwards":true`, `"return_sequences":true`,
 			},
 		},
-		{"a state beside the output", "f32[6, 2]", "let (y, _) = x |> GRU(3, return_state: true)\n    y", nil},
+		{"a state beside the output", "f32[6, 2]", "let (y, _) = x |> GRU(3, return_state: true)\n    y", []string{`"return_state":true`, `"output_layers":[["gru",0,0]]`}},
 		{"volumes", "f32[4, 4, 4, 2]", `x |> Conv3D(3, 2, tanh, stride_depth: 2) |> Flatten()`, []string{`"strides":[2,1,1]`}},
-		{"an activation with an argument", "f32[5]", "x |> Dense(4, elu(0.5))", nil},
+		{"an activation with an argument", "f32[5]", "x |> Dense(4, elu(0.5))", []string{`"activation":{"module":"keras.layers","class_name":"ELU","config":{"alpha":0.5}`}},
+		{"an activation without a counterpart", "f32[5]", "x |> Dense(4, celu(0.5))", nil},
 		{"an activation of the program", "f32[5]", "x |> Dense(4, relu6)\n}\nfn relu6(x: f32[...s]) -> f32[...s] {\n    2 * x", nil},
 		{"PyTorch's running variance", "f32[5]", "x |> BatchNorm(unbiased: true)", nil},
 	} {

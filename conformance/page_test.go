@@ -93,7 +93,7 @@ var articleRows = []articleRow{
 	},
 	{
 		says:      "Keras and PyTorch",
-		tests:     "conformance: TestLibrary, TestLibraryWithoutPasses, TestNetworks, TestKerasFiles, TestKerasLayers, TestImport, TestTorch; runtime/weights: TestInteroperability",
+		tests:     "conformance: TestLibrary, TestLibraryWithoutPasses, TestNetworks, TestKerasFiles, TestKerasLayers, TestWritten, TestImport, TestTorch",
 		tolerance: "of each case",
 		open:      "ONNX",
 	},

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/lang/syntax"
 )
@@ -30,9 +31,9 @@ func (f *frame) binary(n *syntax.Binary) value {
 		return poison{}
 	}
 	if n.Op == "@" {
-		return f.matmul(n, x, y)
+		return f.noted(plan.CallOperator, n.Op, []value{x, y}, f.matmul(n, x, y))
 	}
-	return f.operate(n.Op, n, n.X, n.Y, x, y)
+	return f.noted(plan.CallOperator, n.Op, []value{x, y}, f.operate(n.Op, n, n.X, n.Y, x, y))
 }
 
 // operate applies an operator to two values.
@@ -594,7 +595,7 @@ func (f *frame) unary(n *syntax.Unary) value {
 		}
 		return f.apply(ir.OpNot, a)
 	}
-	return f.applyChecked(ir.OpNeg, "`-`", n.Span(), []*array{a})
+	return f.noted(plan.CallOperator, "-", []value{a}, f.applyChecked(ir.OpNeg, "`-`", n.Span(), []*array{a}))
 }
 
 // matmul is x @ y: the last dimension of x against the first of y, which is a vector or a matrix.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/lang/syntax"
 )
@@ -135,7 +136,11 @@ func (f *frame) call(site *callSite, fn value) value {
 	case *overloads:
 		return f.callOverloads(site, fn)
 	case *builtin:
-		return fn.call(f, site)
+		args := make([]value, len(site.args))
+		for i, a := range site.args {
+			args[i] = a.value
+		}
+		return f.noted(plan.CallFn, fn.name, args, fn.call(f, site))
 	case *shaped:
 		return fn.fn.dims(f, site, fn.dims)
 	case *layerValue:
@@ -498,6 +503,7 @@ func (f *frame) callFn(site *callSite, fn *fnValue) value {
 		return poison{}
 	}
 	f.judge(fn, site, s)
+	done := f.calledFn(fn, site, s)
 	inner := f.with(s)
 	inner.inst, inner.layer, inner.steady, inner.subject = nil, f.path(), steady{}, name
 	if !inner.requirements(fn.decl.Body) {
@@ -520,7 +526,7 @@ func (f *frame) callFn(site *callSite, fn *fnValue) value {
 	if fn.decl.Result != nil {
 		v = inner.checkResult(v, fn.decl.Result, fn.decl.Body, name)
 	}
-	return v
+	return done(v)
 }
 
 // wantsConfig reports whether a call of a two-list fn gives its configuration: compile-time values, or names of it.

@@ -299,7 +299,9 @@ func (f *frame) store(a *array) *array {
 	}
 	lead := f.outer(a.body, a.own)
 	v := f.nest(ir.Map, lead, a.own, nil, a.body)
-	return f.arrayOf(v, lead).named(a.name, a.decl)
+	stored := f.arrayOf(v, lead).named(a.name, a.decl)
+	stored.origin = a.origin
+	return stored
 }
 
 // whole notes whether a reads all of the value that it reads.

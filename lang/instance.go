@@ -445,9 +445,10 @@ func (f *frame) applyInstance(site *callSite, i *instance) value {
 		return poison{}
 	}
 	key, keyed := f.callKey(i, decl.Params, s)
+	done := f.calledLayer(i, site, s)
 	if keyed {
 		if v, ok := f.calls[key]; ok {
-			return v
+			return done(v)
 		}
 	}
 	inner := f.with(s)
@@ -480,6 +481,7 @@ func (f *frame) applyInstance(site *callSite, i *instance) value {
 		v = f.store(a)
 	}
 	record(v)
+	v = done(v)
 	if keyed {
 		f.calls[key] = v
 	}
@@ -519,40 +521,26 @@ func (f *frame) recordLayer(i *instance, decl *syntax.Layer, s *scope) func(valu
 	}
 	model.seen[i] = true
 	l := &plan.Layer{
-		Path: strings.TrimPrefix(strings.TrimPrefix(i.path, model.inst.path), "."), Kind: decl.Name.Name,
+		Path: model.pathOf(i), Kind: decl.Name.Name,
 		Std: f.isStd(decl.Span()), Config: map[string]any{}, Depth: f.layerDepth(i, model.inst),
 	}
 	for name, v := range i.recipe.args {
-		if fn, ok := v.(*fnValue); ok && !f.isStd(fn.decl.Span()) && f.std.lookup(fn.decl.Name.Name) != nil {
-			continue // it has the name of a library's fn that it is not
-		}
-		if c := configValue(v); c != nil {
+		if c := f.configValue(v); c != nil {
 			l.Config[name] = c
 		}
 	}
-	var in []*array
 	for _, p := range decl.Params {
 		if a, ok := s.names[p.Name.Name].value.(*array); ok {
 			l.Input = append(l.Input, planShape(a.shape))
-			in = append(in, a)
 		}
 	}
 	model.layers = append(model.layers, l)
 	return func(v value) {
-		outs := []value{v}
-		if t, ok := v.(*tuple); ok {
-			outs = t.elems
-		}
-		for _, o := range outs {
-			if a, ok := o.(*array); ok {
-				l.Output = append(l.Output, planShape(a.shape))
-			}
+		for _, a := range arraysOf(v) {
+			l.Output = append(l.Output, planShape(a.shape))
 		}
 		for _, c := range i.ordered {
 			l.Params = append(l.Params, c.Name)
-		}
-		if l.Depth == 0 {
-			model.link(f, in, v)
 		}
 	}
 }
@@ -566,7 +554,7 @@ func (f *frame) layerDepth(i, root *instance) int {
 }
 
 // configValue is a configuration argument as plain data; nil where it has no such form.
-func configValue(v value) any {
+func (f *frame) configValue(v value) any {
 	switch v := v.(type) {
 	case number:
 		return v.float
@@ -575,8 +563,11 @@ func configValue(v value) any {
 	case text:
 		return string(v)
 	case *fnValue:
+		if !f.isStd(v.decl.Span()) && f.std.lookup(v.decl.Name.Name) != nil {
+			return nil // it has the name of a library's fn that it is not
+		}
 		if v.config != nil {
-			return nil // a fn with arguments, such as elu(0.5)
+			return plan.Configured{Fn: v.decl.Name.Name, Config: f.configOf(v.decl.Config, v.config)}
 		}
 		return plan.Ref(v.decl.Name.Name)
 	case *overloads:
@@ -594,6 +585,17 @@ func configValue(v value) any {
 		}
 	}
 	return nil
+}
+
+// configOf is the configuration that is bound in s.
+func (f *frame) configOf(params []*syntax.Param, s *scope) map[string]any {
+	config := map[string]any{}
+	for _, p := range params {
+		if v := f.configValue(s.names[p.Name.Name].value); v != nil {
+			config[p.Name.Name] = v
+		}
+	}
+	return config
 }
 
 func planShape(dims []ir.Affine) plan.Shape {

@@ -2,7 +2,6 @@ package lang
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -23,8 +22,11 @@ type modelValue struct {
 	data      *dataset          // whose fields it is trained on
 	layers    []*plan.Layer
 	seen      map[*instance]bool
-	chained   bool  // so far its layers form a chain
-	tail      value // what the last outermost layer gave
+
+	// Of the inference function, see Note [Calls of a model].
+	calls   []*plan.Call
+	applied int           // how many of them are of layers and models
+	outputs []plan.Origin // where its results come from
 }
 
 func (m *modelValue) describe() string { return "the model " + m.decl.Name.Name }
@@ -67,7 +69,7 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 	fn := e.withBatch(e.newFunction(name), ir.Symbol("B"))
 	fn.training = training
 	if !training {
-		fn.recording, m.seen, m.chained = m, map[*instance]bool{}, true
+		fn.recording, m.seen = m, map[*instance]bool{}
 	}
 	f := &frame{elaborator: e, function: fn, scope: newScope(m.scope), inst: m.inst, subject: m.decl.Name.Name}
 	errors := len(e.diags.All)
@@ -86,10 +88,8 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 		}
 		v := fn.b.Param(p.Name.Name, ir.Type{DType: t.dtype, Shape: append([]ir.Affine{fn.batch.extent}, t.shape...)})
 		a := f.arrayOf(v, []*axis{fn.batch}).named(p.Name.Name, p.Type.Span())
+		a.origin = &plan.Origin{Call: plan.FromInput, Output: i}
 		f.define(p.Name, a)
-		if len(m.decl.Params) == 1 {
-			m.tail = a
-		}
 	}
 	if m.decl.Result != nil {
 		f.expect = f.maybeType(m.decl.Result)
@@ -113,7 +113,7 @@ func (e *elaborator) modelFunction(m *modelValue, training bool) *modelFunction 
 		return nil
 	}
 	if !training {
-		m.chained = m.chained && sameValue(m.tail, v)
+		m.outputs = originsOf(v)
 	}
 	mf.output = v
 	if !f.returnValue("", v, lastOf(m.decl.Body)) {
@@ -251,9 +251,10 @@ func (f *frame) applyModel(site *callSite, m *modelValue) value {
 		return poison{}
 	}
 	key, keyed := f.callKey(m.inst, m.decl.Params, s)
+	done := f.calledModel(m, site, s)
 	if keyed {
 		if v, ok := f.calls[key]; ok {
-			return v
+			return done(v)
 		}
 	}
 	f.enter(site.node)
@@ -287,7 +288,7 @@ func (f *frame) applyModel(site *callSite, m *modelValue) value {
 	if keyed {
 		f.calls[key] = v
 	}
-	return v
+	return done(v)
 }
 
 // randomArgument passes seed and step on to a model's function; each distinct call draws numbers of its own.
@@ -300,15 +301,6 @@ func (f *frame) randomArgument(name string) *ir.Value {
 		}
 	}
 	return f.shared(scalarArray(e))
-}
-
-// link follows the chain of a model's outermost layers.
-func (m *modelValue) link(f *frame, in []*array, out value) {
-	in = slices.DeleteFunc(slices.Clone(in), func(a *array) bool { return !f.usesBatch(a) }) // such as zeros to start from
-	if len(in) != 1 || !sameValue(m.tail, in[0]) {
-		m.chained = false
-	}
-	m.tail = out
 }
 
 // sameValue reports whether two arrays read the same IR value whole.
@@ -335,7 +327,7 @@ func (e *elaborator) predictor(m *modelValue) {
 	if mf == nil || mf.f == nil {
 		return
 	}
-	p := &plan.Model{Name: m.decl.Name.Name, Layers: m.layers, Chain: m.chained, Predict: m.decl.Name.Name + ".predict"}
+	p := &plan.Model{Name: m.decl.Name.Name, Layers: m.layers, Calls: m.calls, Outputs: m.outputs, Predict: m.decl.Name.Name + ".predict"}
 	fn := e.withBatch(e.newFunction(p.Predict), ir.Symbol("B"))
 	fn.fixedSeed = true // a prediction repeats
 	f := &frame{elaborator: e, function: fn, scope: newScope(e.globals)}

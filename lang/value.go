@@ -9,6 +9,7 @@ import (
 
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/lang/syntax"
 )
@@ -62,6 +63,8 @@ type array struct {
 
 	name string    // what the program calls it, for messages; may be empty
 	decl diag.Span // where its type was declared
+
+	origin *plan.Origin // the output of a call that it is, see Note [Calls of a model]; nil if it is none
 }
 
 // tuple is several values, perhaps with names.

@@ -22,6 +22,9 @@ func Encode(p *Program) ([]byte, error) {
 		for _, l := range m.Layers {
 			sm.Layers = append(sm.Layers, storedLayer{Layer: l, Config: l.Config})
 		}
+		for _, c := range m.Calls {
+			sm.Calls = append(sm.Calls, storedCall{Call: c, Config: c.Config})
+		}
 		s.Models = append(s.Models, sm)
 	}
 	for _, t := range p.Trains {
@@ -69,6 +72,13 @@ func Decode(text []byte, m *ir.Module) (*Program, error) {
 			}
 			sl.Layer.Config = sl.Config
 			sm.Model.Layers = append(sm.Model.Layers, sl.Layer)
+		}
+		for _, sc := range sm.Calls {
+			if sc.Call == nil {
+				return nil, errors.New("plan: a call without a description")
+			}
+			sc.Call.Config = sc.Config
+			sm.Model.Calls = append(sm.Model.Calls, sc.Call)
 		}
 		p.Models = append(p.Models, sm.Model)
 	}
@@ -126,10 +136,16 @@ type storedModel struct {
 	*Model
 	Data   int
 	Layers []storedLayer `json:",omitempty"`
+	Calls  []storedCall  `json:",omitempty"`
 }
 
 type storedLayer struct {
 	*Layer
+	Config storedConfig `json:",omitempty"`
+}
+
+type storedCall struct {
+	*Call
 	Config storedConfig `json:",omitempty"`
 }
 
@@ -140,7 +156,8 @@ type storedTrain struct {
 	Models []int `json:",omitempty"`
 }
 
-// storedConfig is a layer's configuration. What JSON cannot tell apart or write is an object: {"ref": "relu"}, {"number": "+Inf"}.
+// storedConfig is a layer's configuration. What JSON cannot tell apart or write is an object: {"ref": "relu"}, {"number": "+Inf"},
+// {"fn": "elu", "config": {"alpha": 0.5}}.
 type storedConfig map[string]any
 
 // MarshalJSON writes the arguments.
@@ -150,6 +167,9 @@ func (c storedConfig) MarshalJSON() ([]byte, error) {
 		switch v := v.(type) {
 		case Ref:
 			out[name] = map[string]string{"ref": string(v)}
+			continue
+		case Configured:
+			out[name] = map[string]any{"fn": v.Fn, "config": storedConfig(v.Config)}
 			continue
 		case float64:
 			if math.IsInf(v, 0) || math.IsNaN(v) {
@@ -169,6 +189,12 @@ func (c *storedConfig) UnmarshalJSON(text []byte) error {
 		return err
 	}
 	*c = in
+	return c.restore()
+}
+
+// restore puts what JSON cannot tell apart in the place of the objects that stand for it.
+func (c *storedConfig) restore() error {
+	in := *c
 	for name, v := range in {
 		switch v := v.(type) {
 		case nil, float64, bool, string:
@@ -176,6 +202,15 @@ func (c *storedConfig) UnmarshalJSON(text []byte) error {
 		case map[string]any:
 			if ref, ok := v["ref"].(string); ok && len(v) == 1 {
 				in[name] = Ref(ref)
+				continue
+			}
+			fn, ok := v["fn"].(string)
+			if config, isConfig := v["config"].(map[string]any); ok && isConfig && len(v) == 2 {
+				inner := storedConfig(config)
+				if err := inner.restore(); err != nil {
+					return err
+				}
+				in[name] = Configured{fn, config}
 				continue
 			}
 			if number, ok := v["number"].(string); ok && len(v) == 1 {
@@ -277,7 +312,7 @@ func (p *Program) checkModel(m *Model) error {
 			}
 		}
 	}
-	return errors.Join(checkFields(m.Inputs), checkFields(m.Fields), checkFields([]Field{m.Output}))
+	return errors.Join(m.checkCalls(), checkFields(m.Inputs), checkFields(m.Fields), checkFields([]Field{m.Output}))
 }
 
 func (p *Program) checkGenerate(g *Generate) error {

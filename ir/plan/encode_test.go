@@ -55,11 +55,16 @@ func example(t testing.TB) *Program {
 		}},
 	}
 	net := &Model{
-		Name: "Net", Inputs: []Field{x}, Output: x, Predict: "Net.predict", Fields: []Field{x}, Data: table, Labels: label.Labels, Chain: true,
+		Name: "Net", Inputs: []Field{x}, Output: x, Predict: "Net.predict", Fields: []Field{x}, Data: table, Labels: label.Labels,
 		Layers: []*Layer{{
 			Path: "dense", Kind: "Dense", Std: true, Input: []Shape{{2}}, Output: []Shape{{-1, 2}}, Params: []string{"w"},
-			Config: map[string]any{"units": 2.0, "activation": Ref("relu"), "bias": true, "padding": "same", "max": math.Inf(1), "elu": nil},
+			Config: map[string]any{"units": 2.0, "activation": Ref("relu"), "bias": true, "padding": "same", "max": math.Inf(1), "elu": nil, "gate": Configured{"elu", map[string]any{"alpha": 0.5}}},
 		}},
+		Calls: []*Call{
+			{Kind: CallOperator, Name: "*", Std: true, Args: []Arg{{Origin: Origin{FromInput, 0}}, {Origin{FromNumber, 0}, 2}}, Outputs: []Tensor{{tensor.F32, Shape{2}}}},
+			{Kind: CallFn, Name: "f", Config: map[string]any{"by": Ref("relu")}, Args: []Arg{{Origin: Origin{0, 0}}}, Outputs: []Tensor{{tensor.F32, Shape{2}}}, Results: []Origin{{FromElsewhere, 0}}},
+		},
+		Outputs: []Origin{{1, 0}},
 	}
 	other := &Model{Name: "Other", Predict: "Net.predict", Fields: []Field{x}, Output: x}
 	at := ir.Loc{File: "a.nn", Line: 3, Col: 4}
@@ -130,6 +135,11 @@ func TestDecodeRefuses(t *testing.T) {
 		{`"Batch":8`, `"Batch":-8`, "a batch of -8"},
 		{`"Order":"streams"`, `"Order":"random"`, "there is no order random"},
 		{`"ref":"relu"`, `"ref":"relu","number":"1"`, "configuration argument activation"},
+		{`"Call":-1`, `"Call":1`, "there is no output 0 of call 1"},
+		{`"Call":-1,"Output":0`, `"Call":-1,"Output":1`, "there is no output 1 of call -1"},
+		{`"Results":[{"Call":-2`, `"Results":[{"Call":1`, "call 1 has wrong results"},
+		{`"Outputs":[{"Call":1`, `"Outputs":[{"Call":-3`, "there is no output 0 of call -3"},
+		{`"fn":"elu"`, `"fn":"elu","more":"1"`, "configuration argument gate"},
 		{`"DType":"f32"`, `"DType":"f16"`, `no element type "f16"`},
 		{`"Shape":[2]`, `"Shape":[-2]`, "has a dimension of -2"},
 	} {

@@ -176,7 +176,8 @@ type Model struct {
 	Data    *Data    // whose map Predict runs; nil if the model is trained on none
 	Labels  []string // names of the classes the output stands for; nil where unknown
 	Layers  []*Layer // in order of application, enclosing ones before those within
-	Chain   bool     // the outermost layers form a chain from the only input to the output
+	Calls   []*Call  // how the outputs come from the inputs
+	Outputs []Origin // one for each tensor that the model gives
 }
 
 // Layer is one instance of a layer in a model.
@@ -184,7 +185,7 @@ type Layer struct {
 	Path   string         // "conv2d_1", "block_2.dense"; unique in the model
 	Kind   string         // the declaration's name, such as "Conv2D"
 	Std    bool           // declared in the standard library
-	Config map[string]any // configuration arguments: float64, bool, string, or the name of a fn or layer as Ref
+	Config map[string]any // configuration arguments: float64, bool, string, the name of a fn or layer as Ref, or Configured
 	Input  []Shape        // of one example; -1 stands for a length known when the program runs
 	Output []Shape
 	Params []string // its own cells of kind param, in order of declaration, then those of kind state
@@ -193,6 +194,12 @@ type Layer struct {
 
 // Ref is a configuration argument that names a fn or a layer.
 type Ref string
+
+// Configured is a configuration argument that is a fn with arguments, such as elu(0.5).
+type Configured struct {
+	Fn     string
+	Config map[string]any
+}
 
 // Shape is the shape of one example's tensor.
 type Shape []int

@@ -50,6 +50,14 @@ func (c *Train) Run(std *Streams, p *Program) error {
 	if len(p.Plan.Trains) == 0 {
 		return fmt.Errorf("%s declares no training: add a train block; `%s` runs its tests", p.Plan.File, p.call(VerbTest))
 	}
+	for _, t := range p.Plan.Trains {
+		if c.NoSave || t.Save == "" {
+			continue
+		}
+		if err := weights.CheckSave(t.Save, p.Plan); err != nil {
+			return fmt.Errorf("%s%s cannot be saved: %w", t.SaveAt.Prefix(), t.Save, err)
+		}
+	}
 	prog, err := p.Fresh(c.Seed)
 	if err != nil {
 		return err

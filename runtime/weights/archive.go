@@ -140,7 +140,7 @@ func (g *kerasGroups) add(base string, config json.RawMessage, depth int) {
 	}
 	used := map[string]int{}
 	for _, l := range list.Layers {
-		name := snakeCase(l.Class)
+		name := groupName(l.Class)
 		if n := used[name]; n > 0 {
 			used[name]++
 			name = fmt.Sprint(name, "_", n)
@@ -161,6 +161,14 @@ var (
 	wordStart = regexp.MustCompile(`(.)([A-Z][a-z]+)`)
 	wordEnd   = regexp.MustCompile(`([a-z])([A-Z])`)
 )
+
+// groupName is what the groups of a class of layers are called, after its name in Python.
+func groupName(class string) string {
+	if class == "GroupQueryAttention" {
+		class = "GroupedQueryAttention"
+	}
+	return snakeCase(class)
+}
 
 // snakeCase is Keras's to_snake_case.
 func snakeCase(class string) string {

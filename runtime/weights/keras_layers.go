@@ -2,6 +2,7 @@ package weights
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/nnc-lang/nnc/ir/plan"
 )
@@ -25,6 +26,26 @@ func kerasDirection(direction, kind string) string {
 	return direction + "_" + map[string]string{"LSTM": "lstm", "GRU": "gru", "SimpleRNN": "simple_rnn"}[kind]
 }
 
+// layerAt is the layer of a model at a path, or nil.
+func layerAt(m *plan.Model, path string) *plan.Layer {
+	for _, l := range m.Layers {
+		if l.Path == path {
+			return l
+		}
+	}
+	return nil
+}
+
+// layerIn is the first layer within a layer, or nil.
+func layerIn(m *plan.Model, outer *plan.Layer) *plan.Layer {
+	for _, l := range m.Layers {
+		if strings.HasPrefix(l.Path, outer.Path+".") {
+			return l
+		}
+	}
+	return nil
+}
+
 // layerConfig is what a program says of a layer.
 type layerConfig map[string]any
 
@@ -43,9 +64,47 @@ func (c layerConfig) wholes(names ...string) []int {
 	return list
 }
 
+// kerasActivation is an activation in the configuration of a layer: its name, or a layer of Keras; nil where Keras has none.
+func kerasActivation(v any) any {
+	switch v := v.(type) {
+	case plan.Ref:
+		if slices.Contains(kerasActivations, string(v)) {
+			return string(v)
+		}
+	case plan.Configured:
+		class, config := activationLayer(v.Fn, v.Config)
+		switch {
+		case class == "Activation":
+			return config["activation"]
+		case class != "":
+			return kerasObject{Module: kerasModule, Class: class, Config: config}
+		}
+	}
+	return nil
+}
+
+// activationLayer is an activation as a layer of Keras, given the arguments of the library's fn; "" where Keras has none.
+func activationLayer(fn string, args map[string]any) (class string, config map[string]any) {
+	usual := func(name string, value any) bool { v, has := args[name]; return !has || v == value }
+	switch {
+	case fn == "leaky_relu" && !usual("negative_slope", 0.2):
+		return "LeakyReLU", map[string]any{"negative_slope": args["negative_slope"]}
+	case fn == "elu" && !usual("alpha", 1.0):
+		return "ELU", map[string]any{"alpha": args["alpha"]}
+	case !usual("alpha", 1.0), !usual("beta", 1.0), !usual("approximate", false):
+		return "", nil
+	case fn == "exp":
+		fn = "exponential"
+	}
+	if !slices.Contains(kerasActivations, fn) {
+		return "", nil
+	}
+	return "Activation", map[string]any{"activation": fn}
+}
+
 // kerasLayer returns the Keras class and arguments of a layer of the standard library; "" where Keras has none, or none with these
-// arguments. find returns the layers of the model by their paths.
-func kerasLayer(l *plan.Layer, find func(path string) *plan.Layer) (class string, config map[string]any) {
+// arguments.
+func kerasLayer(m *plan.Model, l *plan.Layer) (class string, config map[string]any) {
 	c := layerConfig(l.Config)
 	config = map[string]any{}
 	copied := func(names ...string) {
@@ -64,43 +123,64 @@ func kerasLayer(l *plan.Layer, find func(path string) *plan.Layer) (class string
 		config["kernel_size"] = c.wholes(dims...)
 	}
 	if a, has := c["activation"]; has || slices.Contains(activated, l.Kind) {
-		name, ok := a.(plan.Ref)
-		if !ok || !slices.Contains(kerasActivations, string(name)) {
+		if config["activation"] = kerasActivation(a); config["activation"] == nil {
 			return "", nil
 		}
-		config["activation"] = string(name)
 	}
 	switch l.Kind {
 	case "LSTM", "GRU", "SimpleRNN":
 		if l.Kind != "SimpleRNN" {
-			name, ok := c["recurrent_activation"].(plan.Ref)
-			if !ok || !slices.Contains(kerasActivations, string(name)) {
+			if config["recurrent_activation"] = kerasActivation(c["recurrent_activation"]); config["recurrent_activation"] == nil {
 				return "", nil
 			}
-			config["recurrent_activation"] = string(name)
-		}
-		if c["return_state"] == true {
-			return "", nil
 		}
 		wholes("units")
-		copied("use_bias", "return_sequences", "go_backwards")
+		copied("use_bias", "return_sequences", "return_state", "go_backwards")
 		if l.Kind == "GRU" {
 			copied("reset_after")
 		}
 		return l.Kind, config
 	case "Bidirectional":
-		inner := find(l.Path + ".forward")
+		inner := layerAt(m, l.Path+".forward")
 		if inner == nil || !inner.Std {
 			return "", nil
 		}
-		class, of := kerasLayer(inner, find)
-		if class == "" || !isRecurrent(inner.Kind) || inner.Config["go_backwards"] == true {
+		class, of := kerasLayer(m, inner)
+		if class == "" || !isRecurrent(inner.Kind) || inner.Config["go_backwards"] == true || inner.Config["return_state"] == true {
 			return "", nil
 		}
 		copied("merge_mode")
 		of["name"] = kerasDirection("forward", inner.Kind)
-		config["layer"] = map[string]any{"module": "keras.layers", "class_name": class, "config": of, "registered_name": nil}
+		config["layer"] = kerasObject{Module: kerasModule, Class: class, Config: of}
 		return "Bidirectional", config
+	case "TimeDistributed":
+		inner := layerIn(m, l)
+		if inner == nil || !inner.Std {
+			return "", nil
+		}
+		class, of := kerasLayer(m, inner)
+		if class == "" || len(inner.Input) != 1 {
+			return "", nil
+		}
+		of["name"] = weightName(inner.Path)
+		config["layer"] = kerasObject{Module: kerasModule, Class: class, Config: of}
+		return "TimeDistributed", config
+	case "MultiHeadAttention":
+		if c["rotary"] == true {
+			return "", nil
+		}
+		wholes("num_heads", "key_dim", "value_dim")
+		copied("use_bias", "dropout")
+		return "MultiHeadAttention", config
+	case "GroupQueryAttention":
+		wholes("head_dim", "num_query_heads", "num_key_value_heads")
+		copied("use_bias")
+		return "GroupQueryAttention", config
+	case "Attention":
+		if c["scale"] != 1.0 {
+			return "", nil
+		}
+		return "Attention", config
 	case "Dense":
 		wholes("units")
 		copied("use_bias")

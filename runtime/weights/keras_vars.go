@@ -60,6 +60,7 @@ func (k *kerasReader) variables() error {
 // applied puts the parts of layers into the order of their use, which is not that of their names.
 var applied = strings.NewReplacer(
 	"/forward_layer", "/1", "/backward_layer", "/2", "/query_dense", "/1", "/key_dense", "/2", "/value_dense", "/3", "/output_dense", "/4",
+	"/_query_dense", "/1", "/_key_dense", "/2", "/_value_dense", "/3", "/_output_dense", "/4",
 )
 
 // classesOf lists the classes in a group's path: layers/sequential_1/layers/conv2d is sequential, conv2d.
@@ -79,7 +80,7 @@ func classesOf(dir string) (classes []string) {
 // layer.
 func groupOf(classes []string) string {
 	classes = slices.DeleteFunc(slices.Clone(classes), func(c string) bool {
-		return slices.Contains([]string{"cell", "forward_layer", "backward_layer", "query_dense", "key_dense", "value_dense", "output_dense"}, c)
+		return slices.Contains([]string{"cell", "forward_layer", "backward_layer", "query_dense", "key_dense", "value_dense", "output_dense"}, strings.TrimPrefix(c, "_"))
 	})
 	return strings.Join(classes, "/")
 }
@@ -167,7 +168,7 @@ var weightNames = map[string][]string{
 // name gives numbered weights the names that their class has for them. Normalizations may lack the first ones, so there
 // the number must be right.
 func name(group string, weights []Weight) {
-	names := weightNames[group]
+	names := weightNames[strings.TrimPrefix(group, "_")]
 	if len(weights) > len(names) || strings.HasSuffix(group, "normalization") && len(weights) != len(names) {
 		return
 	}

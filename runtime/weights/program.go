@@ -2,6 +2,8 @@ package weights
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -10,94 +12,192 @@ import (
 	"github.com/nnc-lang/nnc/runtime"
 )
 
-// SaveProgram writes a program's parameters and states to an .h5 file. If the program has one model, a chain of layers that Keras
-// has too, the file is a whole Keras model; otherwise it holds the weights only, and note says why.
+// SaveProgram writes a program's parameters and states to an .h5 file or a .keras. If the layers of one of its models have counterparts in Keras, and
+// that model has all of them, the file is a whole Keras model; otherwise an .h5 holds the weights only, and note says why.
+//
+// Errors: a .keras of a program that has no counterpart in Keras; what happened while writing.
 func SaveProgram(path string, prog runtime.Program, p *plan.Program) (note string, err error) {
 	err = runtime.View(prog, func(cell func(string) (*tensor.Tensor, error)) error {
-		note, err = saveCells(path, cell, p)
+		m, err := modelOf(p, cell)
+		if err == nil {
+			note, err = WriteKeras(path, m)
+		}
 		return err
 	})
 	return note, err
 }
 
-func saveCells(path string, cell func(string) (*tensor.Tensor, error), p *plan.Program) (note string, err error) {
-	m := Model{Name: "model"}
-	described := map[string]bool{} // cells that belong to layers
+// CheckSave says before a program is trained whether SaveProgram can write a file of that name.
+//
+// Errors: a .keras or a .weights.h5 of a program that has no counterpart in Keras.
+func CheckSave(path string, p *plan.Program) error {
+	if m := describe(p); m.graph == nil && !holdsWeights(path) {
+		return m.noCounterpart()
+	}
+	return nil
+}
+
+// parameters are the cells of a program that files of weights hold.
+func parameters(p *plan.Program) map[string]bool {
+	all := map[string]bool{}
+	for _, c := range p.Module.Cells {
+		if c.Kind == ir.Param || c.Kind == ir.State {
+			all[c.Name] = true
+		}
+	}
+	return all
+}
+
+// describe is a program as a model of Keras, without weights.
+func describe(p *plan.Program) Model {
+	m := Model{Name: "model", why: "the program has no model"}
 	if len(p.Models) == 1 {
-		model := p.Models[0]
-		m.Name = strings.ToLower(model.Name)
-		m.Sequential = model.Chain && len(model.Inputs) == 1
-		if m.Sequential {
-			m.InputShape = model.Inputs[0].Shape
+		m.Name = strings.ToLower(p.Models[0].Name)
+	}
+	all := parameters(p)
+	for i := len(p.Models) - 1; i >= 0; i-- { // one that uses others comes behind them
+		g, err := graphOf(p, p.Models[i])
+		if err != nil {
+			m.why = err.Error()
+			continue
 		}
-		find := func(path string) *plan.Layer {
-			for _, l := range model.Layers {
-				if l.Path == path {
-					return l
-				}
-			}
-			return nil
+		if missing := g.lacks(all); missing != "" {
+			m.why = fmt.Sprintf("%s is not used to compute what the model %s gives", missing, p.Models[i].Name)
+			continue
 		}
-		var outer *plan.Layer // a layer of Keras that holds the weights of those within it
-		for _, l := range model.Layers {
-			within := outer != nil && strings.HasPrefix(l.Path, outer.Path+".")
-			if l.Depth > 0 && len(l.Params) == 0 {
+		return Model{Name: strings.ToLower(p.Models[i].Name), graph: g}
+	}
+	return m
+}
+
+// modelOf is what WriteKeras writes of a program.
+func modelOf(p *plan.Program, cell func(string) (*tensor.Tensor, error)) (Model, error) {
+	m := describe(p)
+	if m.graph != nil {
+		for _, n := range m.graph.layers {
+			if n.module != kerasModule {
 				continue
 			}
-			layer := Layer{Name: l.Path}
-			if l.Depth == 0 && l.Std {
-				if layer.Class, layer.Config = kerasLayer(l, find); layer.Class == "Bidirectional" || isRecurrent(layer.Class) {
-					outer = l
-				}
-			}
-			dir := ""
-			if within {
-				dir = kerasDir(outer, l.Path, find)
-			}
-			for _, name := range l.Params {
-				described[name] = true
-				t, err := cell(name)
+			layer := Layer{Name: n.name}
+			for _, name := range n.cells() {
+				w, err := weightOf(n.model, n.path, name, cell)
 				if err != nil {
-					return "", err
+					return m, err
 				}
-				layer.Weights = append(layer.Weights, Weight{dir + weightName(name), t})
-			}
-			if within {
-				last := &m.Layers[len(m.Layers)-1]
-				last.Weights = append(last.Weights, layer.Weights...)
-				continue
+				layer.Weights = append(layer.Weights, w)
 			}
 			m.Layers = append(m.Layers, layer)
 		}
+		return m, nil
 	}
+	all, holders := parameters(p), holdersOf(p)
 	for _, c := range p.Module.Cells {
-		if c.Kind != ir.Param && c.Kind != ir.State || described[c.Name] {
+		if !all[c.Name] {
 			continue
 		}
-		m.Sequential = false
-		t, err := cell(c.Name)
-		if err != nil {
-			return "", err
+		owner, w := ownerOf(c.Name, p), Weight{Name: weightName(c.Name)}
+		var err error
+		if h := holders[c.Name]; h.layer != nil {
+			owner = layerName(h.model, h.layer)
+			w, err = weightOf(h.model, h.layer.Path, c.Name, cell)
+		} else {
+			w.Tensor, err = cell(c.Name)
 		}
-		owner := ownerOf(c.Name, p)
-		if n := len(m.Layers); n == 0 || m.Layers[n-1].Name != owner {
+		if err != nil {
+			return m, err
+		}
+		i := slices.IndexFunc(m.Layers, func(l Layer) bool { return l.Name == owner })
+		if i < 0 {
+			i = len(m.Layers)
 			m.Layers = append(m.Layers, Layer{Name: owner})
 		}
-		last := &m.Layers[len(m.Layers)-1]
-		last.Weights = append(last.Weights, Weight{weightName(c.Name), t})
+		m.Layers[i].Weights = append(m.Layers[i].Weights, w)
 	}
-	return WriteKeras(path, m)
+	return m, nil
 }
 
-// kerasDir is where Keras keeps the weights of a layer within a recurrent one or a Bidirectional.
-func kerasDir(outer *plan.Layer, path string, find func(string) *plan.Layer) string {
-	parts := strings.Split(strings.TrimPrefix(path, outer.Path+"."), ".")
-	if outer.Kind == "Bidirectional" {
-		if l := find(outer.Path + "." + parts[0]); l != nil {
+// cells lists the parameters and states of a layer and of those within it, in Keras's order.
+func (n *node) cells() (names []string) {
+	if n.path == "" {
+		return nil
+	}
+	var layers []*plan.Layer
+	for _, l := range n.model.Layers {
+		if l.Path == n.path || strings.HasPrefix(l.Path, n.path+".") {
+			layers = append(layers, l)
+		}
+	}
+	attention := []string{"query", "key", "value", "attention_output"}
+	slices.SortStableFunc(layers, func(a, b *plan.Layer) int {
+		return slices.Index(attention, strings.TrimPrefix(a.Path, n.path+".")) - slices.Index(attention, strings.TrimPrefix(b.Path, n.path+"."))
+	})
+	for _, l := range layers {
+		names = append(names, l.Params...)
+	}
+	return names
+}
+
+// lacks names one of the cells that no layer of the graph holds; "" if all are there.
+func (g *graph) lacks(cells map[string]bool) string {
+	held := map[string]bool{}
+	for _, n := range g.layers {
+		for _, name := range n.cells() {
+			held[name] = true
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(cells)) {
+		if !held[name] {
+			return name
+		}
+	}
+	return ""
+}
+
+// holder is a layer of Keras that holds the weights of those within it.
+type holder struct {
+	model *plan.Model
+	layer *plan.Layer
+}
+
+// holdersOf finds them for the cells of a program that becomes no model of Keras.
+func holdersOf(p *plan.Program) map[string]holder {
+	holders := map[string]holder{}
+	for _, m := range p.Models {
+		for _, l := range m.Layers {
+			if !l.Std {
+				continue
+			}
+			if class, _ := kerasLayer(m, l); class == "" {
+				continue
+			}
+			n := node{path: l.Path, model: m}
+			for _, name := range n.cells() {
+				if holders[name].layer == nil {
+					holders[name] = holder{m, l}
+				}
+			}
+		}
+	}
+	return holders
+}
+
+// weightOf is a cell as a weight of the layer of Keras at a path.
+func weightOf(m *plan.Model, at, name string, cell func(string) (*tensor.Tensor, error)) (Weight, error) {
+	t, err := cell(name)
+	if err != nil {
+		return Weight{}, err
+	}
+	own, ok := strings.CutPrefix(name, at+".")
+	if !ok {
+		own = strings.TrimPrefix(name, m.Name+"."+at+".")
+	}
+	parts := strings.Split(own, ".")
+	if outer := layerAt(m, at); outer != nil && outer.Kind == "Bidirectional" {
+		if l := layerAt(m, at+"."+parts[0]); l != nil {
 			parts[0] = kerasDirection(parts[0], l.Kind)
 		}
 	}
-	return strings.Join(parts, "/") + "/"
+	return Weight{strings.Join(parts, "/"), t}, nil
 }
 
 // LoadProgram gives all of a program's parameters and states the values in a file of weights.
