@@ -10,7 +10,7 @@ import (
 )
 
 // convolutionsWithMore are a convolution with bias and activation; its max-pooling, with and without the places of the maxima, in sizes that
-// tiles do not divide; and one whose result is read otherwise, too.
+// tiles do not divide; some of few channels; and one whose result is read otherwise, too.
 const convolutionsWithMore = `
 func @elementwise(%x: f32[B, 9, 11, 8], %w: f32[3, 3, 8, 21], %b: f32[21], %s: f32[]) -> (f32[B, 7, 9, 21]) {
   %0: f32[B, 7, 9, 21] = sum [b<B, i<7, j<9, o<21 | di<3, dj<3, c<8] mul(%x[b, i+di, j+dj, c], %w[di, dj, c, o])
@@ -28,6 +28,17 @@ func @placed(%x: f32[B, 13, 20, 16], %w: f32[3, 3, 16, 21], %b: f32[21], %s: f32
   %2: f32[B, 5, 9, 21] = max [b<B, i<5, j<9, o<21 | p<2, q<2] relu(add(%0[b, 2*i+p, 2*j+q, o], %b[o]))
   return %2, %1
 }
+func @few(%x: f32[B, 15, 21, 3], %w: f32[3, 3, 3, 32], %b: f32[32], %s: f32[]) -> (f32[B, 6, 9, 32], i32[B, 6, 9, 32]) {
+  %0: f32[B, 13, 19, 32] = sum [b<B, i<13, j<19, o<32 | di<3, dj<3, c<3] mul(%x[b, i+di, j+dj, c], %w[di, dj, c, o])
+  %1: i32[B, 6, 9, 32] = argmax [b<B, i<6, j<9, o<32 | p<2, q<2] relu(add(%0[b, 2*i+p, 2*j+q, o], %b[o]))
+  %2: f32[B, 6, 9, 32] = max [b<B, i<6, j<9, o<32 | p<2, q<2] relu(add(%0[b, 2*i+p, 2*j+q, o], %b[o]))
+  return %2, %1
+}
+func @padded(%x: f32[B, 10, 13, 4], %w: f32[3, 3, 4, 64], %b: f32[64], %s: f32[]) -> (f32[B, 10, 13, 64]) {
+  %0: f32[B, 10, 13, 64] = sum [b<B, i<10, j<13, o<64 | di<3, dj<3, c<4] mul(%x[b, i+di-1, j+dj-1, c] else 0.0, %w[di, dj, c, o])
+  %1: f32[B, 10, 13, 64] = map [b<B, i<10, j<13, o<64] tanh(add(%0[b, i, j, o], %b[o]))
+  return %1
+}
 func @kept(%x: f32[B, 9, 11, 8], %w: f32[3, 3, 8, 21], %b: f32[21], %s: f32[]) -> (f32[B, 7, 9, 21], f32[21]) {
   %0: f32[B, 7, 9, 21] = sum [b<B, i<7, j<9, o<21 | di<3, dj<3, c<8] mul(%x[b, i+di, j+dj, c], %w[di, dj, c, o])
   %1: f32[B, 7, 9, 21] = map [b<B, i<7, j<9, o<21] exp(add(%0[b, i, j, o], %b[o]))
@@ -39,7 +50,7 @@ func @kept(%x: f32[B, 9, 11, 8], %w: f32[3, 3, 8, 21], %b: f32[21], %s: f32[]) -
 func TestConvolutionsWithWhatFollows(t *testing.T) {
 	m := parse(t, convolutionsWithMore)
 	_, reference := compileBoth(t, m)
-	want := map[string]int{"elementwise": 2, "pooled": 2, "placed": 2, "kept": 4}
+	want := map[string]int{"elementwise": 2, "pooled": 2, "placed": 2, "few": 1, "padded": 1, "kept": 4}
 	for _, level := range levelsOf(goruntime.GOARCH) {
 		low := newLowering(m, level, codegen.Fast)
 		one, two := compileAt(t, m, level)

@@ -255,6 +255,9 @@ func (b *bodyLowering) convolution(f *ir.Func, in *ir.Instr, c *convolution, e *
 	if c.gradient {
 		return launch(gradientPart, b.numbers(f, slices.Concat([]*ir.Value{in.Args[c.x]}, operand)), results)
 	}
+	if c.direct(e, b.level) {
+		return launch(directPart, b.numbers(f, slices.Concat([]*ir.Value{in.Args[c.y]}, operand, e.others())), results)
+	}
 	n := newWinograd(c, filterPart, nil, b.level).filterElems()
 	u := b.p.slot(exec.Slot{Type: ir.Type{DType: tensor.F32, Shape: []ir.Affine{ir.Int(n)}}, Place: exec.Arena})
 	if err := launch(filterPart, b.numbers(f, []*ir.Value{in.Args[c.y]}), []int{u}); err != nil {
@@ -294,7 +297,7 @@ func (w *winograd) key() string {
 	switch w.part {
 	case filterPart:
 		return fmt.Sprintf("winograd filter %d×%d at %s", w.c, w.o, weights)
-	case tilesPart:
+	case tilesPart, directPart: // of which there is one order of weights
 		weights = ""
 	}
 	return fmt.Sprintf("winograd %d of %v×%v×%d + %v to %v×%d %s%s", w.part, w.images, w.in, w.c, w.offset, w.out, w.o, weights, w.epilogue.key()) +
@@ -315,6 +318,8 @@ func (w *winograd) data() exec.Kernel {
 		k.Products = 0
 	case gradientPart:
 		points, splits = whole(1), w.groups
+	case directPart:
+		points, work, k.Cost = w.total, w.directWork(), 1
 	}
 	for _, n := range []poly{w.total, w.sizes.dim(w.in[0]), w.sizes.dim(w.in[1])} {
 		k.Extents = append(k.Extents, w.sizes.export(n))

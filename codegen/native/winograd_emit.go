@@ -17,6 +17,7 @@ const (
 	filterPart   winogradPart = iota // weights → U
 	tilesPart                        // x and U → z
 	gradientPart                     // x and y → the weights' gradient
+	directPart                       // x and w → z, by direct sums: see Note [Convolutions of few channels]
 )
 
 // winograd is a kernel of Winograd's algorithm.
@@ -53,7 +54,7 @@ const (
 // newWinograd returns a kernel of conv, followed by e if that is not nil.
 func newWinograd(conv *convolution, part winogradPart, e *epilogue, level Level) *winograd {
 	w := &winograd{convolution: conv, part: part, lanes: level.Lanes, sizes: newSizes()}
-	if part == tilesPart {
+	if part == tilesPart || part == directPart {
 		w.epilogue = e
 	}
 	w.vectors = min(2, (conv.o+w.lanes-1)/w.lanes)
@@ -81,6 +82,9 @@ func newWinograd(conv *convolution, part winogradPart, e *epilogue, level Level)
 	w.rowsOf = w.sizes.tiles(w.sizes.dim(conv.out[0]), tileOut)
 	w.columns = w.sizes.tiles(w.sizes.dim(conv.out[1]), tileOut)
 	w.total = w.numImages.mul(w.rowsOf).mul(w.columns)
+	if part == directPart {
+		w.directTiles(level)
+	}
 	w.blocks = w.sizes.tiles(w.total, w.tiles)
 	w.perGroup = (gradientTiles + w.tiles - 1) / w.tiles
 	w.groups = w.sizes.tiles(w.blocks, w.perGroup)
@@ -115,6 +119,10 @@ func (w *winograd) scratch() scratch {
 		at := s.elems
 		s.elems += (n + 15) &^ 15
 		return at
+	}
+	if w.part == directPart {
+		s.patch = take((directHigh + windowSide - 1) * (directWide + windowSide - 1) * w.c)
+		return s
 	}
 	const apart = 16
 	s.patch = take(tilePoints * max(w.c, w.o))
@@ -170,9 +178,12 @@ func writeWinograd(m *module, name string, w *winograd) {
 	for k := exec.WordP0; k <= exec.WordR1; k++ {
 		e.word(k)
 	}
-	if w.part == gradientPart {
+	switch w.part {
+	case gradientPart:
 		e.gradient()
-	} else {
+	case directPart:
+		e.direct()
+	default:
 		e.convolve()
 	}
 	entry.blk.NewRet(nil)
@@ -268,23 +279,23 @@ func firstLanes(n, k int) value.Value {
 	})
 }
 
-// region returns where the side×side elements of n channels from (row, col) on lie, and the distance of their rows. If some lie outside they
+// region returns where the high×wide elements of n channels from (row, col) on lie, and the distance of their rows. If some lie outside they
 // are copied with zeros around them.
-func (e *winogradWriter) region(s *scope, from, image, row, col value.Value, size [2]value.Value, side, n, patchAt int) (base, stride value.Value) {
+func (e *winogradWriter) region(s *scope, from, image, row, col value.Value, size [2]value.Value, high, wide, n, patchAt int) (base, stride value.Value) {
 	patch := s.at(e.memory, int64Const(e.at.patch+patchAt))
-	inside := s.and(below(s, row, size[0], side), below(s, col, size[1], side))
+	inside := s.and(below(s, row, size[0], high), below(s, col, size[1], wide))
 	width := s.mul(size[1], int64Const(n))
 	base = s.at(from, s.add(s.mul(s.add(s.mul(image, size[0]), row), width), s.mul(col, int64Const(n))))
 	s.when(s.not(inside), func(s *scope) {
-		count := func(s *scope, body func(s *scope, k value.Value)) {
-			s.loop(int64Const(0), int64Const(side), 1, true, nil, func(s *scope, k value.Value, _ []value.Value) []value.Value {
+		count := func(s *scope, most int, body func(s *scope, k value.Value)) {
+			s.loop(int64Const(0), int64Const(most), 1, true, nil, func(s *scope, k value.Value, _ []value.Value) []value.Value {
 				body(s, k)
 				return nil
 			})
 		}
-		count(s, func(s *scope, i value.Value) {
-			count(s, func(s *scope, j value.Value) {
-				to := s.at(patch, s.mul(s.add(s.mul(i, int64Const(side)), j), int64Const(n)))
+		count(s, high, func(s *scope, i value.Value) {
+			count(s, wide, func(s *scope, j value.Value) {
+				to := s.at(patch, s.mul(s.add(s.mul(i, int64Const(wide)), j), int64Const(n)))
 				ok := s.and(below(s, s.add(row, i), size[0], 1), below(s, s.add(col, j), size[1], 1))
 				s.either(ok, func(s *scope) {
 					p := s.at(base, s.add(s.mul(i, width), s.mul(j, int64Const(n))))
@@ -299,7 +310,7 @@ func (e *winogradWriter) region(s *scope, from, image, row, col value.Value, siz
 			})
 		})
 	})
-	return s.choose(inside, base, patch), s.choose(inside, width, int64Const(side*n))
+	return s.choose(inside, base, patch), s.choose(inside, width, int64Const(wide*n))
 }
 
 // below reports whether x … x+n−1 lie in [0, size).
@@ -311,7 +322,7 @@ func below(s *scope, x, size value.Value, n int) value.Value {
 // at a vector of channels, and what that returns reads one element. If they are unpooled, from holds the pooled elements.
 func (e *winogradWriter) elements(s *scope, from, image, row, col value.Value, size [2]value.Value, side, n int, unpooled bool) func(s *scope, c, mask value.Value) func(i, j int) value.Value {
 	rowsOf := func(from value.Value, row, col value.Value, size [2]value.Value, side, patchAt int) []value.Value {
-		base, stride := e.region(s, from, image, row, col, size, side, n, patchAt)
+		base, stride := e.region(s, from, image, row, col, size, side, side, n, patchAt)
 		rows := make([]value.Value, side)
 		for i := range rows {
 			rows[i] = s.at(base, s.mul(int64Const(i), stride))
