@@ -17,6 +17,7 @@ import (
 type commands struct {
 	Run      runCmd      `cmd:"" help:"Train a program as it declares, measure it and save its weights."`
 	Eval     evalCmd     `cmd:"" help:"Measure a trained program on its test data."`
+	Repeat   repeatCmd   `cmd:"" help:"Train a program again and again, with other seeds, folds or options, and say what comes out in the mean."`
 	Predict  predictCmd  `cmd:"" help:"Say what a trained program makes of pictures, rows, texts and other examples."`
 	Generate generateCmd `cmd:"" help:"Continue a text with a trained program."`
 	New      newCmd      `cmd:"" help:"Begin a project that trains at once."`

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/nnc-lang/nnc/ir/plan"
@@ -27,6 +28,10 @@ type Train struct {
 	History string `help:"Write the values of all epochs to this file, anew after each (CSV)." placeholder:"FILE"`
 
 	Records []Record `kong:"-"` // that are written beside the history
+
+	// Measured, if not nil, is told what each train came to, instead of the user: on its test data, which the names of the values say, or in its last epoch,
+	// where it has none. There are no checkpoints then.
+	Measured func(t *plan.Train, values []Named) `kong:"-"`
 }
 
 // Check finds out what is wrong with the call before the program is compiled.
@@ -84,7 +89,7 @@ func (c *Train) Run(std *Streams, p *Program) error {
 			Seed: c.Seed, Epochs: int(c.Epochs), Resume: c.Resume, Data: ds, Buffers: &buffers, KeepCheckpoint: i < len(p.Plan.Trains)-1,
 			NoSave: c.NoSave, Save: saver(std.Out, prog, p.Plan), Load: c.loader(prog, p.Plan, i),
 			Out: std.Out, Terminal: std.OnTerminal(), Command: c.resumeCommand(p),
-			Epoch: record,
+			Epoch: record, NoCheckpoint: c.Measured != nil,
 		})
 		if err != nil {
 			return err
@@ -92,7 +97,13 @@ func (c *Train) Run(std *Streams, p *Program) error {
 		if result.Finished {
 			record(result.History)
 		}
-		if result.Earlier || ds == nil || ds.Test == nil {
+		if result.Earlier {
+			continue
+		}
+		if ds == nil || ds.Test == nil {
+			if n := len(result.History); c.Measured != nil && n > 0 {
+				c.Measured(t, numbers(t, "", result.History[n-1]))
+			}
 			continue
 		}
 		measured, err := p.measure(ctx, std, prog, t, train.EvalOptions{Buffers: &buffers})
@@ -103,9 +114,35 @@ func (c *Train) Run(std *Streams, p *Program) error {
 		if err != nil {
 			return err
 		}
+		if c.Measured != nil {
+			c.Measured(t, numbers(t, "test ", measured.values))
+			continue
+		}
 		measured.print(std.Out, std.Out)
 	}
 	return nil
+}
+
+// Named is a value and what it is called: "test accuracy", or "pets: test accuracy" of a train that has a label.
+type Named struct {
+	Name  string
+	Value float64
+}
+
+// numbers lists the values of a train that are single numbers, the loss first, then metrics in their order, and what was validated behind what was
+// trained.
+func numbers(t *plan.Train, what string, values map[string]float64) (list []Named) {
+	if t.Label != "" {
+		what = t.Label + ": " + what
+	}
+	for _, split := range []string{"", "val_"} {
+		for _, name := range append([]string{plan.ResultLoss}, t.Metrics...) {
+			if v, ok := values[split+name]; ok && t.Tensors[name] == nil {
+				list = append(list, Named{what + strings.ReplaceAll(split+name, "_", " "), v})
+			}
+		}
+	}
+	return list
 }
 
 func (c *Train) records() []Record {
