@@ -55,7 +55,7 @@ func examplesPage(t *testing.T, results []exampleResult) string {
 
 <!-- Made by go test ./conformance -run TestExamplesPage -update from examples/results.json and the examples' own first lines. -->
 
-Each example is one file, and its data is beside it or made by a formula in it. Weights are those at the end of the training, with seeds 1, 2, 3 (transfer: 1 to 5); no seed and no moment to stop
+Each example is one file, and its data is beside it or made by a formula in it. Weights are those at the end of the training, with seeds 1, 2, 3 (transfer: 1 to 5; diagnosis: its five folds); no seed and no moment to stop
 was chosen by the test data. Times are processor time of one run with ` + "`--backend native`" + ` on an AMD EPYC (Zen 3; Zen 5 for charrnn, gpt, kmeans, translate and those after it), compiling included; a run uses two cores.
 
 | example | task | target | reached | time |
