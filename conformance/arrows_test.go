@@ -65,7 +65,7 @@ func TestRunningNeedsNoCompiler(t *testing.T) {
 	}
 	compiler := []string{
 		module + "lang", module + "passes", module + "codegen/native", module + "codegen/image",
-		"github.com/llir/llvm", "github.com/alecthomas/participle/v2", "gonum.org/v1/plot",
+		"github.com/llir/llvm", "github.com/alecthomas/participle/v2",
 	}
 	interpreter := []string{module + "codegen", "gonum.org/v1/gonum"}
 	programs := 0

@@ -7,8 +7,6 @@ import (
 	"path"
 	"strings"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/nnc-lang/nnc/ir/diag"
 )
 
@@ -41,17 +39,17 @@ func Explanations() []Explanation {
 		if err != nil {
 			panic("BUG: " + err.Error())
 		}
-		archive := txtar.Parse(raw)
-		x := Explanation{Code: diag.Code(strings.TrimSuffix(path.Base(name), ".txt")), Text: strings.TrimSpace(string(archive.Comment))}
+		comment, files := parts(string(raw))
+		x := Explanation{Code: diag.Code(strings.TrimSuffix(path.Base(name), ".txt")), Text: strings.TrimSpace(comment)}
 		reports := map[string]string{}
-		for _, f := range archive.Files {
-			if of, ok := strings.CutSuffix(f.Name, ".out"); ok {
-				reports[of] = string(f.Data)
+		for _, f := range files {
+			if of, ok := strings.CutSuffix(f.name, ".out"); ok {
+				reports[of] = f.text
 			}
 		}
-		for _, f := range archive.Files {
-			if of, ok := strings.CutSuffix(f.Name, ".nn"); ok && strings.Contains(reports[of], fmt.Sprintf("[%s]", x.Code)) {
-				x.Examples = append(x.Examples, ErrorExample{string(f.Data), reports[of]})
+		for _, f := range files {
+			if of, ok := strings.CutSuffix(f.name, ".nn"); ok && strings.Contains(reports[of], fmt.Sprintf("[%s]", x.Code)) {
+				x.Examples = append(x.Examples, ErrorExample{f.text, reports[of]})
 			}
 		}
 		out[i] = x
@@ -70,4 +68,22 @@ func firstSentence(text string) string {
 		text = text[:i+1]
 	}
 	return text
+}
+
+// namedText is a file within a text.
+type namedText struct{ name, text string }
+
+// parts takes a text in the form of txtar apart: a comment, and files that follow lines such as "-- name --".
+func parts(text string) (comment string, files []namedText) {
+	to := &comment
+	for line := range strings.Lines(text) {
+		name, ok := strings.CutPrefix(strings.TrimSpace(line), "-- ")
+		if name, end := strings.CutSuffix(name, " --"); ok && end {
+			files = append(files, namedText{name: strings.TrimSpace(name)})
+			to = &files[len(files)-1].text
+			continue
+		}
+		*to += line
+	}
+	return comment, files
 }

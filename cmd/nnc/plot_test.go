@@ -67,14 +67,14 @@ func TestPlotSVG(t *testing.T) {
 	}
 }
 
-func TestWholeTicks(t *testing.T) {
+func TestWholeSteps(t *testing.T) {
 	for _, c := range []struct {
 		low, high float64
 		want      string
 	}{{1, 6, "1 2 3 4 5 6"}, {1, 15, "2 4 6 8 10 12 14"}, {1, 100, "10 20 30 40 50 60 70 80 90 100"}, {1, 300, "50 100 150 200 250 300"}, {0.5, 1.5, "1"}} {
 		var got []string
-		for _, tick := range (wholeTicks{}).Ticks(c.low, c.high) {
-			got = append(got, tick.Label)
+		for _, tick := range wholeSteps(c.low, c.high) {
+			got = append(got, tick.label)
 		}
 		if diff := cmp.Diff(c.want, strings.Join(got, " ")); diff != "" {
 			t.Errorf("from %v to %v (-want +got):\n%s", c.low, c.high, diff)
