@@ -1,10 +1,13 @@
 package conformance
 
 import (
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // Data flows lang → ir → passes → codegen → runtime. A package may import, of this module, only what its row names (and itself): each
@@ -97,4 +100,31 @@ func withinAny(pkg string, folders []string) bool {
 		}
 	}
 	return false
+}
+
+// downloads are the modules that `go install` of nnc fetches, with the megabytes of each that has more than one: 15 MB together with nnc's own two.
+var downloads = []string{
+	"github.com/VividCortex/ewma", "github.com/acarl005/stripansi", "github.com/alecthomas/kong", "github.com/alecthomas/participle/v2",
+	"github.com/clipperhouse/uax29/v2", "github.com/fatih/color", "github.com/klauspost/cpuid/v2", "github.com/llir/llvm",
+	"github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "github.com/mattn/go-runewidth",
+	"github.com/mewmew/float", // 5.1, for llir/llvm
+	"github.com/nnc-lang/nnc", "github.com/pkg/errors", "github.com/vbauerster/cupwriter", "github.com/vbauerster/mpb/v8",
+	"golang.org/x/sys", // 2.1
+	"golang.org/x/term",
+	"gonum.org/v1/gonum", // 4.7
+}
+
+// TestInstallIsSmall keeps the modules that nnc is installed from few: at most 20 MB are to be downloaded.
+func TestInstallIsSmall(t *testing.T) {
+	cmd := exec.Command("go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", "../cmd/nnc")
+	cmd.Env = append(os.Environ(), "GOOS=linux", "GOARCH=amd64", "CGO_ENABLED=0")
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Fields(string(out))
+	slices.Sort(got)
+	if diff := cmp.Diff(downloads, slices.Compact(got)); diff != "" {
+		t.Errorf("modules that an install downloads (-listed +needed):\n%s", diff)
+	}
 }
