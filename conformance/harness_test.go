@@ -51,6 +51,7 @@ type setting struct {
 	disable   []string // passes
 	threads   int
 	fast      bool // codegen.Fast: further from the goldens than sums in single precision are
+	recompute bool // all values that training steps can compute again instead of keeping them
 }
 
 func (s setting) String() string {
@@ -165,6 +166,11 @@ func build(file *diag.File, options lang.Options, s setting) (*compiled, error) 
 	}
 	if err := passes.Run(p.Module, passes.Options{Disable: s.disable, VerifyEach: true}); err != nil {
 		return nil, err
+	}
+	if s.recompute {
+		if err := recompute(p); err != nil {
+			return nil, err
+		}
 	}
 	prog, err := s.backend.Compile(p.Module, codegen.Options{Precision: s.precision, Math: s.math(), Threads: s.threads})
 	if err != nil {

@@ -65,7 +65,7 @@ func (c *buildCmd) Run(std *command.Streams) error {
 	if len(l.plan.Models) == 0 && len(l.plan.Trains) == 0 {
 		return fmt.Errorf("%s declares neither a model nor a training: there is nothing to put into an executable", c.File)
 	}
-	if err := passes.Run(l.plan.Module, passes.Options{}); err != nil {
+	if err := l.optimize(); err != nil {
 		return err
 	}
 	for _, g := range l.plan.Generates {

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/nnc-lang/nnc/codegen/native"
+	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/diag"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/lang"
@@ -17,14 +19,16 @@ import (
 	"github.com/nnc-lang/nnc/runtime/access"
 	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/data"
+	"github.com/nnc-lang/nnc/runtime/term"
 	"github.com/nnc-lang/nnc/runtime/train"
 )
 
 // settings give options of programs values.
 type settings struct {
-	Set   map[string]string `help:"Give an option of the program a value; for several, repeat it." placeholder:"NAME=VALUE" mapsep:"none"`
-	Micro command.Count     `name:"micro-batch" help:"Compute each batch in parts of at most so many examples, which needs less memory and means the same, whatever the program says." placeholder:"N"`
-	Allow []string          `help:"Let the program read and write in this folder, which is not its own; for several, repeat it, or list them in NNC_ALLOW." placeholder:"FOLDER" sep:"none"`
+	Set    map[string]string `help:"Give an option of the program a value; for several, repeat it." placeholder:"NAME=VALUE" mapsep:"none"`
+	Micro  command.Count     `name:"micro-batch" help:"Compute each batch in parts of at most so many examples, which needs less memory and means the same, whatever the program says." placeholder:"N"`
+	Memory command.Size      `help:"Let a training step need at most so much memory in native code, such as 300MB, its parameters included: values are computed again where that saves enough. nnc summary prints what a step needs." placeholder:"SIZE"`
+	Allow  []string          `help:"Let the program read and write in this folder, which is not its own; for several, repeat it, or list them in NNC_ALLOW." placeholder:"FOLDER" sep:"none"`
 }
 
 // allowed are the folders beside its own that the program may use: those of the flag and of the environment, and what is named by options.
@@ -134,7 +138,7 @@ func (l *loaded) program(e engine, w weightsType) *command.Program {
 	return &command.Program{
 		Plan: l.plan,
 		Make: func() (runtime.Program, error) {
-			if err := passes.Run(l.plan.Module, passes.Options{}); err != nil {
+			if err := l.optimize(); err != nil {
 				return nil, err
 			}
 			w.apply(l.plan.Module)
@@ -147,6 +151,33 @@ func (l *loaded) program(e engine, w weightsType) *command.Program {
 	}
 }
 
+// optimize runs the passes, and makes the steps of all trainings keep the limit of --memory.
+//
+// Errors: those of the passes; a step that needs more whatever is computed again, or one whose need is not known before it runs.
+func (l *loaded) optimize() error {
+	m := l.plan.Module
+	if err := passes.Run(m, passes.Options{}); err != nil || l.settings.Memory == 0 {
+		return err
+	}
+	for _, t := range l.plan.Trains {
+		sizes := map[string]int{ir.Batch: t.FullBatch()}
+		for due := range 1 << len(t.Every) {
+			step := t.StepVariant(due)
+			least, err := passes.Recompute(m, step, int(l.settings.Memory), sizes, func() (int, error) {
+				need, err := native.Memory(m, step, sizes)
+				return need.Total(), err
+			})
+			if err != nil {
+				return command.Misuse("--memory: what a training step needs is not known: %w", err)
+			}
+			if least > int(l.settings.Memory) {
+				return command.Misuse("--memory: a training step needs %s at least, with all computed again that can be; with --micro-batch or a smaller batch it needs less", term.Bytes(int64(least)))
+			}
+		}
+	}
+	return nil
+}
+
 var verbs = map[command.Verb]string{command.VerbTrain: "run", command.VerbEval: "eval", command.VerbPredict: "predict", command.VerbTest: "test"}
 
 // words are the settings as they are typed.
@@ -157,6 +188,9 @@ func (s settings) words() []string {
 	}
 	if s.Micro > 0 {
 		words = append(words, "--micro-batch", fmt.Sprint(int(s.Micro)))
+	}
+	if s.Memory > 0 {
+		words = append(words, "--memory", fmt.Sprint(int(s.Memory), "B"))
 	}
 	for _, folder := range s.Allow {
 		words = append(words, "--allow", folder)

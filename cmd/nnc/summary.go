@@ -11,7 +11,6 @@ import (
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/cost"
 	"github.com/nnc-lang/nnc/ir/plan"
-	"github.com/nnc-lang/nnc/passes"
 	"github.com/nnc-lang/nnc/runtime/command"
 	"github.com/nnc-lang/nnc/runtime/data"
 	"github.com/nnc-lang/nnc/runtime/term"
@@ -57,16 +56,19 @@ func (c *summaryCmd) Run(std *command.Streams) error {
 		s.print(std.Out)
 	}
 	if !c.JSON {
-		l.printMemory(std.Out)
+		return l.printMemory(std.Out)
 	}
 	return nil
 }
 
 // printMemory writes what training uses in native code, to the byte, where the sizes are known before data is read.
-func (l *loaded) printMemory(w io.Writer) {
+func (l *loaded) printMemory(w io.Writer) error {
 	p := l.plan
-	if len(p.Trains) == 0 || passes.Run(p.Module, passes.Options{}) != nil {
-		return
+	if len(p.Trains) == 0 {
+		return nil
+	}
+	if err := l.optimize(); err != nil {
+		return err
 	}
 	for _, t := range p.Trains {
 		sizes := map[string]int{}
@@ -90,6 +92,7 @@ func (l *loaded) printMemory(w io.Writer) {
 			term.Bytes(int64(m.Total())), term.Bytes(int64(m.Cells)), term.Bytes(int64(m.Arena+m.Consts)))
 		l.printBuffers(w, t)
 	}
+	return nil
 }
 
 // printBuffers writes what a train's data uses, if it can be read.

@@ -352,11 +352,13 @@ func (b *bodyLowering) addChecks(inPlace []*update) error {
 		add(c.Slot, b.module.Cells[c.Cell].Name)
 	}
 	proofs := make([]*exec.Proof, len(inPlace))
+	first := len(p.Steps)
 	for k, u := range inPlace {
 		if proofs[k], err = b.prove(u); err != nil {
 			return err
 		}
 	}
+	p.hasten(first)
 	p.Doubt = len(p.Steps)
 	for k, u := range inPlace {
 		if err := b.checkUpdate(u, proofs[k]); err != nil {

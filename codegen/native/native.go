@@ -91,7 +91,17 @@ func Memory(m *ir.Module, fn string, sizes map[string]int) (exec.Memory, error) 
 	if err != nil {
 		level = levels[len(levels)-1] // of which the kernels' sizes hardly depend
 	}
-	p, low, err := lower(m, level, codegen.Fast)
+	f := m.Func(fn)
+	if f == nil {
+		return exec.Memory{}, fmt.Errorf("there is no function %s", fn)
+	}
+	alone := ir.NewModule()
+	alone.Cells = m.Cells
+	for _, s := range f.Stages {
+		alone.AddFunc(s.Func)
+	}
+	alone.AddFunc(f)
+	p, low, err := lower(alone, level, codegen.Fast)
 	if err != nil {
 		return exec.Memory{}, err
 	}

@@ -150,6 +150,47 @@ func (p *prover) elements(v *ir.Value) (int, error) {
 	return p.add(exec.Fact{Kind: exec.FactMagnitude, Slot: z}), nil
 }
 
+// hasten moves the steps from the given one on, launches that read a slot each, to right behind the steps that compute these slots: what they read need
+// not be kept for them, and is still in a cache.
+func (p *procedure) hasten(first int) {
+	behind := map[int]int{} // the first step after a slot is complete
+	for k, st := range p.Steps[:first] {
+		switch {
+		case st.Launch != nil:
+			for _, z := range st.Launch.Results {
+				behind[p.Root(z)] = max(behind[p.Root(z)], k+1)
+			}
+		case st.Move != nil:
+			z := p.Root(st.Move.To)
+			behind[z] = max(behind[z], k+1)
+		case st.Scan != nil:
+			for _, z := range slices.Concat(st.Scan.State, st.Scan.Stacked) {
+				behind[p.Root(z)] = max(behind[p.Root(z)], st.Scan.End)
+			}
+		}
+	}
+	at := map[int][]exec.Step{}
+	for _, st := range p.Steps[first:] {
+		k := behind[p.Root(st.Launch.Args[0])]
+		at[k] = append(at[k], st)
+	}
+	moved := make([]int, first+1) // the new numbers of the steps
+	var steps []exec.Step
+	for k, st := range append(slices.Clone(p.Steps[:first]), exec.Step{}) {
+		steps = append(steps, at[k]...)
+		moved[k] = len(steps)
+		if k < first {
+			steps = append(steps, st)
+		}
+	}
+	for k := range steps {
+		if s := steps[k].Scan; s != nil {
+			s.End = moved[s.End] - len(at[s.End])
+		}
+	}
+	p.Steps = steps
+}
+
 // known reports whether a value is in memory.
 func (p *prover) known(v *ir.Value) bool {
 	_, ok := p.number[v]

@@ -380,6 +380,9 @@ func (p *updatePlan) build() []*update {
 	return all
 }
 
+// largeBatch is what a symbol is taken to be where a gradient is compared with what it is computed from: the more examples, the more there is to keep.
+const largeBatch = 256
+
 // delay moves nests whose results only updates use, and that are larger than what they are computed from, to the end: memory is needed
 // later for them, when that of the activations is free again.
 func (p *updatePlan) delay() {
@@ -395,9 +398,9 @@ func (p *updatePlan) delay() {
 		}
 		operands := 0.0
 		for _, a := range in.Args {
-			operands += weight(a.Type.Shape...)
+			operands += sizeOf(largeBatch, a.Type.Shape...)
 		}
-		if operands > weight(in.Result().Type.Shape...) {
+		if operands > sizeOf(largeBatch, in.Result().Type.Shape...) {
 			return false
 		}
 		late = append(late, in)

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/alecthomas/kong"
 )
@@ -21,6 +22,23 @@ func (c *Count) UnmarshalText(text []byte) error {
 	*c = Count(n)
 	return nil
 }
+
+// Size is a flag's value that is a number of bytes; 0 where the flag is not given.
+type Size int64
+
+// UnmarshalText reads the flag's value: a number and one of B, KB, MB, GB (powers of 1000), KiB, MiB and GiB (of 1024).
+func (s *Size) UnmarshalText(text []byte) error {
+	number := strings.TrimRightFunc(string(text), func(r rune) bool { return unicode.IsLetter(r) || r == ' ' })
+	unit, known := sizeUnits[strings.ToLower(strings.TrimSpace(string(text)[len(number):]))]
+	v, err := strconv.ParseFloat(number, 64)
+	if err != nil || !known || !(v*unit >= 1 && v*unit < 1<<62) {
+		return fmt.Errorf("it must be a size such as 300MB or 1.5GiB, not %q", text)
+	}
+	*s = Size(v * unit)
+	return nil
+}
+
+var sizeUnits = map[string]float64{"b": 1, "kb": 1e3, "mb": 1e6, "gb": 1e9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30}
 
 // Threads is a number of threads: at most 1,024, as each has a stack of its own.
 type Threads int
