@@ -163,6 +163,11 @@ func (l *loaded) optimize() error {
 		sizes := map[string]int{ir.Batch: t.FullBatch()}
 		for due := range 1 << len(t.Every) {
 			step := t.StepVariant(due)
+			for _, v := range m.Func(step).Params {
+				if slices.ContainsFunc(v.Type.Shape, func(d ir.Affine) bool { s, ok := d.IsSymbol(); return ok && s != ir.Batch }) {
+					return command.Misuse("--memory: what a training step needs is not known before it runs, since examples have lengths of their own")
+				}
+			}
 			least, err := passes.Recompute(m, step, int(l.settings.Memory), sizes, func() (int, error) {
 				need, err := native.Memory(m, step, sizes)
 				return need.Total(), err
