@@ -28,10 +28,9 @@ func (s *stepper) prefill() (*ir.Func, error) {
 		v := values[k.of]
 		if times := s.times(k.of); len(times) > 0 {
 			shape := k.cell.Type.Shape
-			v = b.Nest(&ir.Nest{
-				Index: ir.Indices(shape), Out: len(shape),
-				Body: ir.ReadElse(v.Type.DType, 0, 0, ir.Loops(0, len(shape))...),
-			}, v)
+			index := ir.Loops(0, len(shape))
+			index = slices.Insert(slices.Delete(index, k.axis, k.axis+1), times[0], ir.Loop(k.axis))
+			v = b.Nest(&ir.Nest{Index: ir.Indices(shape), Out: len(shape), Body: ir.ReadElse(v.Type.DType, 0, 0, index...)}, v)
 		}
 		b.Write(k.cell, v)
 	}

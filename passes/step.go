@@ -28,7 +28,10 @@ const StepSuffix = ".step"
 //
 // A row may not depend on later units, since these are not known when it is computed and stored. That is proved where a loop runs over all
 // units: beyond the row its points must be the combiner's identity, as behind a causal mask, where −∞ leads to weights of 0. (0·x is taken
-// to be 0, since parameters and activations are finite.)
+// to be 0, since parameters and activations are finite.) So it does not matter that a cache holds zeros there, or rows of an earlier text.
+//
+// A cache has the text's dimension where its value has it. Where the first to read it computes something for each unit, such as the scores of
+// attention, that dimension is the last one instead, so that neighbouring units lie in neighbouring elements.
 //
 // Several units that a text begins with need not be given one by one: the function that Step returns second takes them as a whole, with the parameters
 // of f and a t up to capacity, leaves in the cells what the step would have left (see prefill), and returns the last row, [1, …].
@@ -40,15 +43,11 @@ func Step(m *ir.Module, name string, capacity int) (step, prefill *ir.Func, err 
 	f := m.Func(name)
 	s := &stepper{
 		m: m, f: f, capacity: capacity, b: ir.NewFunc(name + StepSuffix), text: f.Params[0], length: f.Params[1],
-		row: map[*ir.Value]*ir.Value{}, caches: map[*ir.Value]*ir.Value{}, beyond: map[*ir.Value]float64{}, whole: map[*ir.Value]bool{},
+		row: map[*ir.Value]*ir.Value{}, caches: map[*ir.Value]*cache{}, beyond: map[*ir.Value]float64{}, whole: map[*ir.Value]bool{},
 	}
 	s.time = s.text.Type.Shape[1]
 	s.row[s.text] = s.b.Param("unit", ir.Type{DType: tensor.I32, Shape: []ir.Affine{ir.Int(1)}})
 	s.place = s.b.Param("place", ir.Scalar(tensor.I32))
-	s.row[s.length] = s.b.Nest(&ir.Nest{
-		Index: ir.Indices(s.length.Type.Shape), Out: 1,
-		Body: ir.Apply(ir.OpAdd, ir.ReadOf(tensor.I32, 0), ir.Const(tensor.I32, 1)),
-	}, s.place)
 	for _, in := range f.Body {
 		if err := s.instr(in); err != nil {
 			if in.Loc.File != "" {
@@ -84,16 +83,23 @@ type stepper struct {
 	place        *ir.Value // of the step
 
 	row    map[*ir.Value]*ir.Value // by value of f: the step's row of it, or the same where it does not depend on the text
-	caches map[*ir.Value]*ir.Value // the rows so far, including this one
+	caches map[*ir.Value]*cache    // the rows so far, including this one
 	beyond map[*ir.Value]float64   // what a value of two dimensions over the text is where the second is greater than the first
 	whole  map[*ir.Value]bool      // values that no row has: they depend on all units
 	kept   []remembered
 }
 
-// remembered is a cell, and what it has after a text: rows of a value of f, or what a scan of f carried last.
+// cache is the rows of a value, along dimension axis.
+type cache struct {
+	rows *ir.Value
+	axis int
+}
+
+// remembered is a cell, and what it has after a text: the rows of a value of f, along dimension axis, or what a scan of f carried last.
 type remembered struct {
 	cell *ir.Cell
 	of   *ir.Value
+	axis int
 }
 
 // times lists the dimensions of v that run over the text.
@@ -185,12 +191,12 @@ func (s *stepper) nest(in *ir.Instr) error {
 	}
 	rewritten := *n
 	rewritten.Guards = slices.DeleteFunc(slices.Clone(n.Guards), func(g ir.Guard) bool {
+		// The row is one of the text's, and what lies beyond it makes no difference.
 		k, ok := g.E.IsLoop()
-		return ok && k == row && s.isLength(g.Limit, in.Args) // the row is one of the text's
+		return ok && (k == row || slices.Contains(past, k)) && s.isLength(g.Limit, in.Args)
 	})
 	for _, g := range rewritten.Guards {
-		k, ok := g.E.IsLoop()
-		if s.readsLength(g.E, in.Args) || s.readsLength(g.Limit, in.Args) && !(ok && slices.Contains(past, k) && s.isLength(g.Limit, in.Args)) {
+		if s.readsLength(g.E, in.Args) || s.readsLength(g.Limit, in.Args) {
 			return fmt.Errorf("this depends on the text's length")
 		}
 	}
@@ -206,7 +212,7 @@ func (s *stepper) nest(in *ir.Instr) error {
 	}
 	var failed error
 	read := func(r *ir.Read) *ir.Read {
-		v, index, err := s.read(in.Args[r.Operand], r.Index, row, past)
+		v, index, err := s.read(in.Args[r.Operand], r.Index, row, n.Out, past)
 		if err != nil {
 			failed = err
 			return r
@@ -262,8 +268,8 @@ func (s *stepper) readsLength(a ir.Affine, args []*ir.Value) bool {
 	return found
 }
 
-// read finds what the step reads instead of v at index, in the loops of f's nest.
-func (s *stepper) read(v *ir.Value, index []ir.Affine, row int, past []int) (*ir.Value, []ir.Affine, error) {
+// read finds what the step reads instead of v at index, in the loops of f's nest, the first `out` of which are the result's.
+func (s *stepper) read(v *ir.Value, index []ir.Affine, row, out int, past []int) (*ir.Value, []ir.Affine, error) {
 	times := s.times(v)
 	if len(times) == 0 {
 		return s.row[v], index, nil
@@ -281,43 +287,51 @@ func (s *stepper) read(v *ir.Value, index []ir.Affine, row int, past []int) (*ir
 		return nil, nil, fmt.Errorf("this reads other rows of a table over pairs of units")
 	}
 	if k, ok := index[at].IsLoop(); ok && slices.Contains(past, k) {
-		return s.cache(v), index, nil
+		return s.cached(v, index, k < out)
 	}
 	if back, ok := index[at].Sub(ir.Loop(row)).IsConst(); ok && back < 0 {
-		return s.cache(v), index, nil
+		return s.cached(v, index, false)
 	}
 	return nil, nil, fmt.Errorf("this reads units of the text that may come later")
 }
 
-// cache returns the rows of v so far, which a cell keeps from step to step.
-func (s *stepper) cache(v *ir.Value) *ir.Value {
-	if c := s.caches[v]; c != nil {
-		return c
+// cached finds what the step reads instead of v at index, where that is a row so far. If one is computed for each row, apart tells so.
+func (s *stepper) cached(v *ir.Value, index []ir.Affine, apart bool) (*ir.Value, []ir.Affine, error) {
+	c := s.caches[v]
+	if c == nil {
+		c = s.cache(v, apart)
+		s.caches[v] = c
 	}
 	at := s.times(v)[0]
-	t := ir.Type{DType: v.Type.DType, Shape: slices.Clone(v.Type.Shape)}
-	t.Shape[at] = ir.Int(s.capacity)
-	cell := s.cell("cache", t, v)
-	index := make([]ir.Affine, len(t.Shape))
-	for k := range index {
-		index[k] = ir.Loop(k)
+	unit := index[at]
+	return c.rows, slices.Insert(slices.Delete(slices.Clone(index), at, at+1), c.axis, unit), nil
+}
+
+// cache makes a cell of the rows of v, which is kept from step to step.
+func (s *stepper) cache(v *ir.Value, last bool) *cache {
+	row := s.row[v]
+	axis := s.times(v)[0]
+	if last {
+		axis = len(row.Type.Shape)
 	}
+	t := ir.Type{DType: v.Type.DType, Shape: slices.Insert(slices.Clone(row.Type.Shape), axis, ir.Int(s.capacity))}
+	cell := s.cell("cache", t, v, axis)
+	index := ir.Loops(0, len(t.Shape))
 	rows := s.b.Nest(&ir.Nest{
 		Index: ir.Indices(t.Shape), Out: len(t.Shape),
 		Body: ir.Apply(ir.OpSelect,
-			ir.Apply(ir.OpEqual, ir.IndexValue(ir.Loop(at)), ir.ReadOf(tensor.I32, 0)),
-			ir.ReadOf(t.DType, 1, slices.Delete(slices.Clone(index), at, at+1)...),
+			ir.Apply(ir.OpEqual, ir.IndexValue(ir.Loop(axis)), ir.ReadOf(tensor.I32, 0)),
+			ir.ReadOf(t.DType, 1, slices.Delete(slices.Clone(index), axis, axis+1)...),
 			ir.ReadOf(t.DType, 2, index...)),
-	}, s.place, s.row[v], s.b.Read(cell))
+	}, s.place, row, s.b.Read(cell))
 	s.b.Write(cell, rows)
-	s.caches[v] = rows
-	return rows
+	return &cache{rows, axis}
 }
 
 // cell makes a cell for what the step remembers of a value of f.
-func (s *stepper) cell(what string, t ir.Type, of *ir.Value) *ir.Cell {
+func (s *stepper) cell(what string, t ir.Type, of *ir.Value, axis int) *ir.Cell {
 	c := &ir.Cell{Name: fmt.Sprintf("%s.%s_%d", s.b.Func.Name, what, len(s.kept)), Type: t, Kind: ir.Stream}
-	s.kept = append(s.kept, remembered{c, of})
+	s.kept = append(s.kept, remembered{c, of, axis})
 	return c
 }
 
@@ -347,7 +361,7 @@ func (s *stepper) scan(in *ir.Instr) error {
 			args = append(args, s.row[a])
 			continue
 		}
-		cell := s.cell("carried", a.Type, in.Results[i])
+		cell := s.cell("carried", a.Type, in.Results[i], 0)
 		carried = append(carried, cell)
 		index := make([]ir.Affine, len(a.Type.Shape))
 		for k := range index {

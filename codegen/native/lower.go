@@ -48,6 +48,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	for k, v := range f.Params {
 		b.define(v, exec.Slot{Place: exec.Param, Index: k})
 	}
+	f, b.stores = rowStores(f)
 	body := l.roundsFirst(f)
 	if l.math == codegen.Fast {
 		body = maxima(body)
@@ -97,6 +98,7 @@ type bodyLowering struct {
 	unpooled  map[*ir.Value]*unpooled // what is computed as it is read
 	def       map[*ir.Value]*ir.Instr // of the function's body
 	magnitude map[int]int             // the slots with the greatest magnitudes of slots
+	stores    map[*ir.Value]int       // cells' values after a row was stored: the dimension
 }
 
 // slot adds a slot.
@@ -188,7 +190,10 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 		}
 	case ir.OpWrite:
 		c := b.cells[in.Cell]
-		if z, ok := b.carried[c]; ok {
+		if len(in.Results) > 0 {
+			z := b.define(in.Result(), exec.Slot{Place: exec.Cell, Index: c})
+			b.p.Steps = append(b.p.Steps, exec.Step{Store: &exec.Store{To: z, From: args[0], At: args[1], Axis: b.stores[in.Result()]}})
+		} else if z, ok := b.carried[c]; ok {
 			b.p.move(z, args[0])
 		} else {
 			b.written[c] = args[0]

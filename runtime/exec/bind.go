@@ -180,9 +180,12 @@ func (f *Func) writes() []int {
 	for _, c := range f.Commits {
 		cells = append(cells, c.Cell)
 	}
-	for k := range f.Steps[f.Gate:] {
+	for k := range f.Steps {
 		var to []int
-		switch st := &f.Steps[f.Gate+k]; {
+		switch st := &f.Steps[k]; {
+		case st.Store != nil:
+			to = []int{st.Store.To}
+		case k < f.Gate:
 		case st.Launch != nil:
 			to = st.Launch.Results
 		case st.Move != nil:
@@ -261,6 +264,9 @@ func (b *bound) placeSlots(partials []*live) {
 		case st.Move != nil:
 			at(st.Move.From, k)
 			at(st.Move.To, k)
+		case st.Store != nil:
+			at(st.Store.From, k)
+			at(st.Store.At, k)
 		default:
 			// What the scan itself touches lives as long as it runs.
 			for _, s := range st.Scan.own() {

@@ -184,6 +184,8 @@ func (c *checker) steps(from, to int) error {
 			if !c.has(st.Move.From) || !c.written(st.Move.To) {
 				err = fmt.Errorf("value %d cannot be moved to %d", st.Move.From, st.Move.To)
 			}
+		case st.Store != nil:
+			err = c.store(st.Store)
 		case st.Scan != nil:
 			if err = c.scan(k, to, st.Scan); err == nil {
 				if err := c.steps(k+1, st.Scan.End); err != nil {
@@ -218,6 +220,21 @@ func (c *checker) launch(l *Launch) error {
 		if !c.written(z) || c.f.Slots[z].Type.DType != k.Results[n] {
 			return fmt.Errorf("kernel %d cannot make value %d", l.Kernel, z)
 		}
+	}
+	return nil
+}
+
+func (c *checker) store(s *Store) error {
+	if !c.has(s.To) || !c.has(s.From) || !c.has(s.At) || c.behind {
+		return fmt.Errorf("value %d cannot be stored in %d", s.From, s.To)
+	}
+	to := c.f.Slots[s.To]
+	if to.Place != Cell || to.Type.DType == tensor.BF16 || s.Axis < 0 || s.Axis >= len(to.Type.Shape) || !c.f.Slots[s.At].Type.Equal(ir.Scalar(tensor.I32)) {
+		return fmt.Errorf("value %d has no row %d", s.To, s.At)
+	}
+	row := ir.Type{DType: to.Type.DType, Shape: slices.Delete(slices.Clone(to.Type.Shape), s.Axis, s.Axis+1)}
+	if !c.f.Slots[s.From].Type.Equal(row) {
+		return fmt.Errorf("value %d is no row of value %d", s.From, s.To)
 	}
 	return nil
 }

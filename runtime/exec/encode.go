@@ -12,7 +12,7 @@ import (
 )
 
 // magic starts the tables of a program; its number changes with the format.
-const magic = "nnc program 3\n"
+const magic = "nnc program 4\n"
 
 // Tables returns all of p but Code and Consts, and of the module its cells and the functions' signatures. Decode is the inverse.
 //
@@ -374,6 +374,9 @@ func (c *codec) step(s *Step) {
 		func() { alternative(c, &s.Launch, c.launch) },
 		func() { alternative(c, &s.Move, func(m *Move) { c.int(&m.To); c.int(&m.From) }) },
 		func() { alternative(c, &s.Scan, c.scan) },
+		func() {
+			alternative(c, &s.Store, func(s *Store) { c.int(&s.To); c.int(&s.From); c.int(&s.At); c.int(&s.Axis) })
+		},
 	}
 	var kind uint8
 	switch {
@@ -381,6 +384,8 @@ func (c *codec) step(s *Step) {
 		kind = 1
 	case s.Scan != nil:
 		kind = 2
+	case s.Store != nil:
+		kind = 3
 	}
 	if small(c, &kind, len(kinds)); c.err == nil {
 		kinds[kind]()

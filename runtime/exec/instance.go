@@ -272,7 +272,7 @@ func (i *Instance) Call(fn string, args ...*tensor.Tensor) ([]*tensor.Tensor, er
 	err := errExclusive
 	var results []*tensor.Tensor
 	stages := i.program.Module.Funcs[k].Stages
-	if f := &i.program.Funcs[k]; len(stages) == 0 && len(f.Commits) == 0 && f.Gate == len(f.Steps) {
+	if f := &i.program.Funcs[k]; len(stages) == 0 && !f.changes() {
 		i.lock.RLock()
 		results, err = i.call(k, args, false)
 		i.lock.RUnlock()
@@ -325,7 +325,7 @@ func (i *Instance) call(k int, args []*tensor.Tensor, exclusive bool) ([]*tensor
 	return results, err
 }
 
-func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*tensor.Tensor, error) {
+func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) (results []*tensor.Tensor, err error) {
 	b, err := i.boundFor(k, args)
 	if err != nil {
 		return nil, err
@@ -355,6 +355,11 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 	defer goruntime.KeepAlive(in)
 	defer goruntime.KeepAlive(i)
 	defer goruntime.KeepAlive(b)
+	defer func() {
+		if err != nil {
+			f.putBack()
+		}
+	}()
 	if err := f.renew(); err != nil {
 		return nil, err
 	}
@@ -366,7 +371,7 @@ func (i *Instance) attempt(k int, args []*tensor.Tensor, exclusive bool) ([]*ten
 			return nil, err
 		}
 	}
-	results := make([]*tensor.Tensor, len(b.fn.Results))
+	results = make([]*tensor.Tensor, len(b.fn.Results))
 	for n, r := range b.fn.Results {
 		if results[n], err = tensorAt(b.fn.Slots[r].Type.DType, b.shapes[r], f.bytes[r]); err != nil {
 			return nil, err
@@ -619,6 +624,14 @@ type frame struct {
 	observe  observer
 	facts    []interval   // of the proof in progress
 	next     []nextBounds // of what was proved
+	stored   []stored     // by stores so far
+	before   []byte       // the elements that lay there
+}
+
+// stored is a part of the memory of a cell, and how many bytes of before lie in front of its own.
+type stored struct {
+	memory []byte
+	before int
 }
 
 // lay finds where the slots lie; of a frame that was used before, only what the caller gave is new.
@@ -628,7 +641,7 @@ func (f *frame) lay(args []*tensor.Tensor) error {
 		f.base[s] = address(f.bytes[s])
 		return err
 	}
-	f.bad.found, f.next = false, f.next[:0]
+	f.bad.found, f.next, f.stored, f.before = false, f.next[:0], f.stored[:0], f.before[:0]
 	if !f.stale {
 		for _, s := range f.params {
 			if err := set(s); err != nil {
@@ -678,6 +691,9 @@ func (f *frame) runAll(from, to int) error {
 		case r.step.Move != nil:
 			copy(f.bytes[r.step.Move.To], f.bytes[r.step.Move.From])
 			continue
+		case r.step.Store != nil:
+			f.store(r.step.Store)
+			continue
 		case r.step.Scan != nil:
 			if err := f.scan(r, k+1); err != nil {
 				return err
@@ -692,6 +708,30 @@ func (f *frame) runAll(from, to int) error {
 		}
 	}
 	return nil
+}
+
+// store carries out a store.
+func (f *frame) store(s *Store) {
+	shape := f.shapes[s.To]
+	at := int(over(tensor.I32, nil, f.bytes[s.At]).I32[0])
+	if at < 0 || at >= shape[s.Axis] {
+		return
+	}
+	cell, row := f.bytes[s.To], f.bytes[s.From]
+	n := product(shape[s.Axis+1:]) * ElemSize(f.fn.Slots[s.To].Type.DType) // bytes that lie together
+	for k := 0; k*n < len(row); k++ {
+		part := cell[(k*shape[s.Axis]+at)*n:][:n]
+		f.stored = append(f.stored, stored{part, len(f.before)})
+		f.before = append(f.before, part...)
+		copy(part, row[k*n:])
+	}
+}
+
+// putBack undoes the stores of a call, the last one first.
+func (f *frame) putBack() {
+	for _, s := range slices.Backward(f.stored) {
+		copy(s.memory, f.before[s.before:])
+	}
 }
 
 // observed runs one launch, and tells the call's observer of it.

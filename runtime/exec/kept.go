@@ -29,7 +29,7 @@ func (k *kept) has(s int) bool { return k != nil && k.slots[s] }
 // keep finds the slots to keep, and places them. Only what launches outside of scans compute is kept.
 func (b *bound) keep() *kept {
 	f := b.fn
-	if len(f.Commits) > 0 || f.Gate < len(f.Steps) {
+	if f.changes() {
 		return nil
 	}
 	k := &kept{slots: make([]bool, len(f.Slots))}

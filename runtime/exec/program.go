@@ -15,6 +15,8 @@
 package exec
 
 import (
+	"slices"
+
 	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
 )
@@ -95,8 +97,13 @@ type Slot struct {
 type Step struct {
 	Launch *Launch
 	Move   *Move
+	Store  *Store
 	Scan   *Scan // the steps up to its End are its body
 }
+
+// Store copies a value into a row of a cell, in the midst of a call: that of dimension Axis whose number the element of At is; into none, if there
+// is no such row. What lay there is put back if the call fails. To is the slot of the cell's value from then on; nothing reads the one before.
+type Store struct{ To, From, At, Axis int }
 
 // Move copies a value.
 type Move struct{ To, From int }
@@ -130,7 +137,8 @@ type Check struct {
 }
 
 // Func is a compiled function. A call runs the steps up to Doubt, evaluates the checks, each with its own of the steps from Doubt up to the gate,
-// and copies the results; then nothing can fail any more, and it runs the other steps, which may write cells in place, and commits.
+// and copies the results; then nothing can fail any more, and it runs the other steps, which may write cells in place, and commits. Before the gate
+// only stores write cells.
 type Func struct {
 	Slots   []Slot
 	Steps   []Step
@@ -139,6 +147,11 @@ type Func struct {
 	Results []int
 	Commits []Commit
 	Checks  []Check
+}
+
+// changes reports whether a call may change a cell.
+func (f *Func) changes() bool {
+	return len(f.Commits) > 0 || f.Gate < len(f.Steps) || slices.ContainsFunc(f.Steps, func(s Step) bool { return s.Store != nil })
 }
 
 // Root returns the slot that holds the elements of slot s.

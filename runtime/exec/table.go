@@ -88,7 +88,7 @@ func (p *Program) Table(fn string, bind map[string]int) (*Table, error) {
 		return nil, fmt.Errorf("there is no function %s", fn)
 	}
 	f := &p.Funcs[at]
-	if len(f.Commits) > 0 {
+	if f.changes() {
 		return nil, fmt.Errorf("the function %s changes cells", fn)
 	}
 	b, err := p.bind(f, bind, false)
