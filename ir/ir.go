@@ -351,6 +351,26 @@ func (m *Module) Keep(names ...string) {
 	})
 }
 
+// Drop drops these functions, which no other may call, and their stages.
+func (m *Module) Drop(names ...string) {
+	gone := map[string]bool{}
+	for _, name := range names {
+		gone[name] = true
+		if f := m.funcs[name]; f != nil {
+			for _, s := range f.Stages {
+				gone[s.Func.Name] = true
+			}
+		}
+	}
+	var kept []string
+	for _, f := range m.Funcs {
+		if !gone[f.Name] {
+			kept = append(kept, f.Name)
+		}
+	}
+	m.Keep(kept...)
+}
+
 // Cell returns the cell of that name, or nil.
 func (m *Module) Cell(name string) *Cell { return m.cells[name] }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/nnc-lang/nnc/codegen/interp"
 	"github.com/nnc-lang/nnc/codegen/native"
 	"github.com/nnc-lang/nnc/ir"
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/passes"
 	"github.com/nnc-lang/nnc/runtime"
@@ -32,6 +33,16 @@ type weightsType struct {
 func (w weightsType) apply(m *ir.Module) {
 	if w.WeightsType == "bf16" {
 		passes.HalfWeights(m)
+	}
+}
+
+// drop takes out of a program what is never called with its weights stored so: training steps.
+func (w weightsType) drop(p *plan.Program) {
+	if w.WeightsType == "f32" || w.WeightsType == "" {
+		return
+	}
+	for _, t := range p.Trains {
+		p.Module.Drop(t.StepFuncs()...)
 	}
 }
 

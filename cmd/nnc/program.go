@@ -142,6 +142,7 @@ func (l *loaded) program(e engine, w weightsType) *command.Program {
 				return nil, err
 			}
 			w.apply(l.plan.Module)
+			w.drop(l.plan)
 			return e.compile(l.plan.Module, l.notes)
 		},
 		Words:    func(v command.Verb) []string { return []string{"nnc", verbs[v], l.plan.File} },

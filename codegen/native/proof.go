@@ -22,7 +22,7 @@ func (b *bodyLowering) prove(u *update) (*exec.Proof, error) {
 			all = append(all, next{u.cells[k], body})
 		}
 	}
-	if len(all) == 0 || slices.ContainsFunc(all, func(n next) bool { return !pr.bounded(n.body) }) {
+	if len(all) == 0 || slices.ContainsFunc(all, func(n next) bool { return !pr.bounded(n.body) }) || slices.ContainsFunc(u.args, pr.half) {
 		return nil, nil
 	}
 	for _, n := range all {
@@ -117,7 +117,7 @@ func (p *prover) newFact(e *ir.Expr) (int, error) {
 // operand returns the fact that bounds the elements of a value.
 func (p *prover) operand(v *ir.Value) (int, error) {
 	if of := p.def[v]; of != nil {
-		if a, b, ok := factors(of); ok && p.known(a) && p.known(b) && fewer(of, a, b) {
+		if a, b, ok := factors(of); ok && p.known(a) && p.known(b) && !p.half(a) && !p.half(b) && fewer(of, a, b) {
 			return p.products(of, a, b)
 		}
 	}
@@ -195,6 +195,12 @@ func (p *procedure) hasten(first int) {
 func (p *prover) known(v *ir.Value) bool {
 	_, ok := p.number[v]
 	return ok
+}
+
+// half reports whether a value lies in memory as bf16, which facts are not about.
+func (p *prover) half(v *ir.Value) bool {
+	s, ok := p.number[v]
+	return ok && p.p.Slots[p.p.Root(s)].Type.DType == tensor.BF16
 }
 
 // fewer reports whether the factors a and b of a sum have fewer elements than it.

@@ -308,6 +308,18 @@ func (t *Train) StepVariant(due int) string {
 	return fmt.Sprintf("%s.%d", t.Step, due)
 }
 
+// StepFuncs returns all functions for steps.
+func (t *Train) StepFuncs() []string {
+	var names []string
+	for due := range 1 << len(t.Every) {
+		names = append(names, t.StepVariant(due))
+		if t.Data != nil && t.Data.Chance {
+			names = append(names, t.StepVariant(due)+EmptySuffix)
+		}
+	}
+	return names
+}
+
 // EmptySuffix is the end of the name of the function for a step without examples, which a train has where Data is taken by chance. Such a function
 // measures nothing and looks at none of its arguments over the batch, which have one example.
 const EmptySuffix = ".empty"

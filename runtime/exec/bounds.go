@@ -184,7 +184,7 @@ func (p *Proof) check(c *checker) error {
 		case FactScalar, FactMagnitude:
 			ok = c.has(f.Slot) && c.f.Slots[f.Slot].Type.Equal(ir.Scalar(tensor.F32))
 		case FactCell:
-			ok = f.Cell >= 0 && f.Cell < len(c.Module.Cells) && c.Module.Cells[f.Cell].Type.DType == tensor.F32
+			ok = c.bounded(f.Cell)
 		case FactOp:
 			ok = Bounds(f.Op) && len(f.Args) == operands(f.Op)
 		case FactProducts:
@@ -198,11 +198,16 @@ func (p *Proof) check(c *checker) error {
 		}
 	}
 	for _, b := range p.Cells {
-		if b.Cell < 0 || b.Cell >= len(c.Module.Cells) || c.Module.Cells[b.Cell].Type.DType != tensor.F32 || b.Fact < 0 || b.Fact >= len(p.Facts) {
+		if !c.bounded(b.Cell) || b.Fact < 0 || b.Fact >= len(p.Facts) {
 			return fmt.Errorf("its proof is not of cell %d", b.Cell)
 		}
 	}
 	return nil
+}
+
+// bounded reports whether facts may speak of a cell: of numbers that lie in memory as f32, which is how their extremes are found.
+func (c *checker) bounded(cell int) bool {
+	return cell >= 0 && cell < len(c.Module.Cells) && c.Module.Cells[cell].Type.DType == tensor.F32 && !c.Module.Cells[cell].Half
 }
 
 // counts returns how many products each fact sums.
