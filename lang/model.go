@@ -2,6 +2,7 @@ package lang
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/nnc-lang/nnc/ir"
@@ -385,7 +386,7 @@ func (e *elaborator) predictor(m *modelValue) {
 	}
 	if a, ok := out.(*array); ok {
 		p.Output = planField("", &expect{a.dtype, a.shape})
-		p.Labels = e.labelsOf(m)
+		p.Labels = e.labelsOf(m, p.Fields)
 	}
 	e.module.AddFunc(fn.b.Func)
 	e.plan.Models = append(e.plan.Models, p)
@@ -442,8 +443,8 @@ func (m *modelValue) plan(p *plan.Model, e *elaborator) {
 }
 
 // labelsOf finds the names of the classes that a model's output stands for: those of the only class field of its data, if the
-// output has a value for each class, or one value for two.
-func (e *elaborator) labelsOf(m *modelValue) []string {
+// output has a value for each class, or one value for two. A class that the model is given is none that it finds.
+func (e *elaborator) labelsOf(m *modelValue, given []plan.Field) []string {
 	if m.data == nil {
 		return nil
 	}
@@ -457,6 +458,9 @@ func (e *elaborator) labelsOf(m *modelValue) []string {
 	}
 	var found []string
 	for _, field := range m.data.plan.Fields {
+		if slices.ContainsFunc(given, func(g plan.Field) bool { return g.Name == field.Name }) {
+			continue
+		}
 		if n := len(field.Labels); n > 0 && (n == values || n == 2 && values == 1) {
 			if found != nil {
 				return nil

@@ -59,7 +59,11 @@ func (a App) Run(cli any, args []string, std Streams, bind ...any) (code int) {
 	case err != nil:
 		return a.reportMisuse(std, err)
 	}
-	return out.exitCode(std, a.ExitCode(command.Run(append(bind, &std)...), std))
+	err = command.Run(append(bind, &std)...)
+	if out.err != nil && errors.Is(err, out.err) { // which is told below
+		err = nil
+	}
+	return out.exitCode(std, a.ExitCode(err, std))
 }
 
 // reportMisuse says what is wrong with a command line, and how the command is called.

@@ -20,6 +20,9 @@ type Bench struct {
 	JSON   bool          `name:"json" help:"Print a line of JSON for each batch."`
 }
 
+// mostBenched bounds a batch, for which there is to be memory.
+const mostBenched = 1 << 16
+
 // speed is how long a batch takes.
 type speed struct {
 	Batch  int     `json:"batch"`
@@ -35,6 +38,14 @@ func (c *Bench) Run(std *Streams, p *Program) error {
 	m, err := ChooseModel(p.Plan, c.Model)
 	if err != nil {
 		return err
+	}
+	for _, batch := range c.Batch {
+		if batch > mostBenched {
+			return Misuse("--batch: at most %d examples are measured at a time", mostBenched)
+		}
+	}
+	if c.Time < 0 {
+		return Misuse("--time: it cannot be negative")
 	}
 	prog, err := p.Fresh(1)
 	if err != nil {

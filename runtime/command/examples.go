@@ -166,6 +166,8 @@ func (r *reader) readStdin(in io.Reader, yield func(*example, error) bool) bool 
 	begin := bytes.TrimSpace(first)
 	in = io.MultiReader(bytes.NewReader(bytes.Clone(first)), b)
 	switch {
+	case len(first) == 0:
+		return yield(nil, errNothing)
 	case len(begin) == 0 || begin[0] == '{' || r.table == nil && r.text() == "":
 		return r.objects(stdinName, in, yield)
 	case r.text() != "" && (r.table == nil || !r.heads(string(begin))):

@@ -97,6 +97,8 @@ func openPictures(std *Streams, names []string, spec data.ImageSpec) (*inputs, e
 			return nil, fmt.Errorf("standard input: %w", err)
 		case len(content) > maxStdin:
 			return nil, fmt.Errorf("standard input has more than %d MiB", maxStdin>>20)
+		case len(content) == 0:
+			return nil, errNothing
 		case !data.IsImage(content) && utf8.Valid(content): // names of files
 			for file := range strings.Lines(string(content)) {
 				if file = strings.TrimRight(file, "\r\n"); file != "" {
@@ -122,6 +124,9 @@ func openPictures(std *Streams, names []string, spec data.ImageSpec) (*inputs, e
 	}
 	return in, nil
 }
+
+// errNothing tells that whatever was to write to standard input has not done so.
+var errNothing = errors.New("standard input is empty: neither a picture nor names of pictures, nor other examples")
 
 // maxStdin bounds a picture on standard input, in bytes.
 const maxStdin = 512 << 20

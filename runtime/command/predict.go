@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/nnc-lang/nnc/ir/plan"
@@ -118,6 +119,9 @@ func (c *Predict) printer(std *Streams, m *plan.Model, width int) func(name stri
 		return func(string, verdict) error { return nil }
 	}
 	return func(name string, v verdict) error {
+		if strings.ContainsFunc(name, unicode.IsControl) { // which would break the table, or do something to the terminal
+			name = strconv.Quote(name)
+		}
 		fmt.Fprintf(std.Out, "%s%s  %s\n", name, strings.Repeat(" ", max(0, width-utf8.RuneCountInString(name))), v.text(m.Labels))
 		return nil
 	}
