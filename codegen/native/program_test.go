@@ -377,3 +377,31 @@ func @f(%x: f32[B]) -> (f32[B, B, B]) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// A value that is computed element by element of one that nothing needs afterwards takes its place.
+func TestElementwiseInPlace(t *testing.T) {
+	m := parse(t, `
+func @f(%x: f32[B, 1000]) -> (y: f32[B, 1000]) {
+  %a: f32[B, 1000] = map [b<B, i<1000] exp(%x[b, i])
+  %s: f32[B] = sum [b<B | i<1000] %a[b, i]
+  %c: f32[B, 1000] = map [b<B, i<1000] relu(sub(%a[b, i], 1.5))
+  %q: f32[B] = max [b<B | i<1000] %c[b, i]
+  %d: f32[B, 1000] = map [b<B, i<1000] tanh(%c[b, i])
+  %r: f32[B] = min [b<B | i<1000] %d[b, i]
+  %y: f32[B, 1000] = map [b<B, i<1000] add(add(%d[b, i], %r[b]), mul(%s[b], %q[b]))
+  return %y
+}`)
+	p, q := compileBoth(t, m)
+	x := random(3, tensor.F32, -1, 1, 7, 1000)
+	if d := differ(mustCall(t, p, "f", x)[0], mustCall(t, q, "f", x)[0], 1e-5); d != "" {
+		t.Error(d)
+	}
+	memory, err := Memory(m, "f", map[string]int{"B": 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	// %a, %c and %d are one after the other where %a is; %y, which is read otherwise, needs a place of its own.
+	if matrix := 4 * 7 * 1000; memory.Arena < 2*matrix || memory.Arena > 2*matrix+4096 {
+		t.Errorf("%d bytes are needed, not those of two matrices, %d", memory.Arena, 2*matrix)
+	}
+}

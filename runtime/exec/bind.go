@@ -299,10 +299,57 @@ func (b *bound) placeSlots(partials []*live) {
 	for _, c := range p.Commits {
 		at(c.Slot, len(p.Steps))
 	}
+	same := b.replace(lives)
+	values = slices.DeleteFunc(values, func(v *live) bool { return same[v] != nil })
 	b.arena = placeLive(append(slices.Clone(values), partials...))
 	for _, v := range values {
 		b.offset[v.id] = v.offset
 	}
+	for v, of := range same {
+		for same[of] != nil {
+			of = same[of]
+		}
+		b.offset[v.id] = of.offset
+	}
+}
+
+// replace finds values that are computed element by element of others of their size that nothing needs afterwards: they take these values' places. The lives of
+// those grow by theirs.
+func (b *bound) replace(lives map[int]*live) map[*live]*live {
+	p := b.fn
+	same := map[*live]*live{}
+	root := func(v *live) *live {
+		for same[v] != nil {
+			v = same[v]
+		}
+		return v
+	}
+	end := 0 // of the scans so far
+	for k := range p.Steps {
+		if s := p.Steps[k].Scan; s != nil {
+			end = max(end, s.End)
+		}
+		l := p.Steps[k].Launch
+		if l == nil || k < end || len(l.Results) != 1 || l.Sized != l.Results[0] {
+			continue
+		}
+		z := lives[p.Root(l.Results[0])]
+		if z == nil || z.first != k {
+			continue
+		}
+		for _, a := range l.Args {
+			x := lives[p.Root(a)]
+			if x == nil {
+				continue
+			}
+			if of := root(x); of != z && of.last == k && of.first < k && of.bytes == z.bytes {
+				same[z] = of
+				of.last = z.last
+				break
+			}
+		}
+	}
+	return same
 }
 
 // loopSpan is the steps of a scan, from the first to the last.
