@@ -22,7 +22,11 @@ var interchange = filepath.Join("testdata", "interchange")
 // readCase reads inputs and outputs of a case.
 func readCase(t *testing.T, name string) (inputs, outputs []*tensor.Tensor) {
 	t.Helper()
-	b := unzip(t, filepath.Join(interchange, name+".safetensors.gz"))
+	return examplesOf(t, name, unzip(t, filepath.Join(interchange, name+".safetensors.gz")))
+}
+
+func examplesOf(t *testing.T, name string, b []byte) (inputs, outputs []*tensor.Tensor) {
+	t.Helper()
 	tensors, err := weights.DecodeSafetensors(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
 		t.Fatal(err)
@@ -64,8 +68,47 @@ func predicts(t *testing.T, c *compiled, inputs, outputs []*tensor.Tensor) {
 	}
 }
 
-// The models of Keras become programs that predict the same with the same file's weights.
+// imported makes a program of a file of Keras and gives it the file's weights.
+func imported(t *testing.T, file string) (c *compiled, text string) {
+	t.Helper()
+	f, err := weights.Read(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, _, err = keras.Program(f.ModelConfig, "From Keras.")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c = compile(t, diag.NewFile("imported.nn", text), lang.Options{}, setting{backend: backends[0], precision: tensor.F32})
+	if err := weights.LoadProgram(file, c.Program, c.plan); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	return c, text
+}
+
+// The models of Keras become programs that predict the same with the same file's weights. With NNC_IMPORT=DIR, models there are tried as well,
+// as keras_models.py writes them.
 func TestImport(t *testing.T) {
+	if dir := os.Getenv("NNC_IMPORT"); dir != "" {
+		files, err := filepath.Glob(filepath.Join(dir, "*.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files {
+			for _, ext := range []string{".keras", ".h5"} {
+				file := strings.TrimSuffix(path, ".safetensors") + ext
+				if _, err := os.Stat(file); err != nil {
+					continue
+				}
+				t.Run(filepath.Base(file), func(t *testing.T) {
+					in, out := examplesOf(t, path, read(t, path))
+					c, _ := imported(t, file)
+					predicts(t, c, in, out)
+				})
+			}
+		}
+		return
+	}
 	files, err := filepath.Glob(filepath.Join(interchange, "*.gz"))
 	if err != nil {
 		t.Fatal(err)
@@ -78,15 +121,9 @@ func TestImport(t *testing.T) {
 		}
 		checked++
 		t.Run(name, func(t *testing.T) {
-			file := unzipped(t, path)
-			f, err := weights.Read(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			text, _, err := keras.Program(f.ModelConfig, "From Keras.")
-			if err != nil {
-				t.Fatal(err)
-			}
+			in, out := readCase(t, strings.TrimSuffix(strings.TrimSuffix(name, ".h5"), ".keras"))
+			c, text := imported(t, unzipped(t, path))
+			predicts(t, c, in, out)
 			if golden := filepath.Join(interchange, name+".nn"); os.Getenv("NNC_UPDATE") != "" {
 				if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
 					t.Fatal(err)
@@ -94,15 +131,9 @@ func TestImport(t *testing.T) {
 			} else if want := string(read(t, golden)); text != want {
 				t.Errorf("%s became\n%s\nwant\n%s", name, text, want)
 			}
-			c := compile(t, diag.NewFile("imported.nn", text), lang.Options{}, setting{backend: backends[0], precision: tensor.F32})
-			if err := weights.LoadProgram(file, c.Program, c.plan); err != nil {
-				t.Fatalf("%v\n%s", err, text)
-			}
-			in, out := readCase(t, strings.TrimSuffix(strings.TrimSuffix(name, ".h5"), ".keras"))
-			predicts(t, c, in, out)
 		})
 	}
-	if checked < 16 {
+	if checked < 34 {
 		t.Errorf("only %d files", checked)
 	}
 }

@@ -164,6 +164,8 @@ func TestWritten(t *testing.T) {
 					t.Fatal(ext, err)
 				}
 				same(ext, predicted(t, blank, inputs))
+				c, _ := imported(t, filepath.Join(dir, name+ext))
+				same("import of "+ext, predicted(t, c, inputs))
 			}
 		})
 	}

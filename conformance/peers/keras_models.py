@@ -114,19 +114,122 @@ def attention(keras):
     return keras.Model(x, out, name="attention")
 
 
+def operations(keras):
+    L, ops = keras.layers, keras.ops
+    a, b = L.Input((6,)), L.Input((6,))
+    tower = L.Dense(5, activation="relu")
+    x = ops.abs(tower(a) - tower(b)) / 2 + 1.0
+    p, q = ops.split(L.Dense(8)(x), 2, axis=-1)
+    return keras.Model([a, b], [L.Dense(1)(ops.sqrt(x) * ops.maximum(x, 0.3)), L.Dot(axes=1)([p, q]), L.Average()([p, q])], name="operations")
+
+
+def translate(keras):
+    L = keras.layers
+    source, target = L.Input((5,), dtype="int32"), L.Input((6,), dtype="int32")
+    _, h, c = L.LSTM(4, return_state=True)(L.Embedding(11, 5)(source))
+    y = L.LSTM(4, return_sequences=True)(L.Embedding(11, 6)(target), initial_state=[h, c])
+    return keras.Model([source, target], L.Dense(7, activation="softmax")(y), name="translate")
+
+
+def steps(keras):
+    L = keras.layers
+    x = L.Input((7, 3))
+    y = L.GRU(4, return_sequences=True)(x)
+    return keras.Model(x, L.Dense(2)(L.Concatenate()([y[:, -1], y[:, 0], L.GlobalMaxPooling1D()(y[:, 1:-1])])), name="steps")
+
+
+def transformer(keras):
+    L, ops = keras.layers, keras.ops
+    ids = L.Input((7,), dtype="int32")
+    x = L.Embedding(11, 6)(ids) + L.Embedding(10, 6)(ops.cumsum(ops.ones_like(ids), axis=1) - 1)
+    for _ in range(2):
+        y = L.LayerNormalization(epsilon=1e-6)(x)
+        x = L.Add()([x, L.MultiHeadAttention(2, 3, dropout=0.1)(y, y, use_causal_mask=True)])
+        y = L.Dense(6)(L.Dense(12, activation="gelu")(L.LayerNormalization(epsilon=1e-6)(x)))
+        x = L.Add()([x, L.Dropout(0.1)(y)])
+    return keras.Model(ids, [L.Dense(3)(x), ops.mean(x, axis=1)], name="transformer")
+
+
+def unet(keras):
+    L = keras.layers
+    x = L.Input((8, 8, 1))
+    a = L.Conv2D(4, 3, padding="same", activation="relu")(x)
+    b = L.Conv2D(6, 3, padding="same", activation="relu")(L.MaxPooling2D()(a))
+    c = L.Concatenate(axis=3)([a, L.Conv2DTranspose(4, 2, strides=2, padding="same")(b)])
+    s = L.Conv2D(8, 1, activation="hard_sigmoid")(L.GlobalAveragePooling2D(keepdims=True)(c))
+    c = L.SpatialDropout2D(0.3)(L.Multiply()([c, s]))
+    return keras.Model(x, L.Conv2D(1, 1, activation="sigmoid")(c), name="unet")
+
+
+def cells(keras):
+    L = keras.layers
+    return keras.Sequential(
+        [
+            L.Input((6, 4)),
+            L.RNN(L.LSTMCell(5), return_sequences=True),
+            L.RNN([L.GRUCell(4), L.GRUCell(3)], return_sequences=True),
+            L.Bidirectional(L.GRU(3, reset_after=False, return_sequences=True), merge_mode="ave"),
+            L.Bidirectional(L.SimpleRNN(3), merge_mode="mul"),
+            L.RepeatVector(3),
+            L.RNN(L.SimpleRNNCell(3), return_sequences=True),
+            L.Permute((2, 1)),
+            L.Flatten(),
+            L.Dense(2),
+        ],
+        name="cells",
+    )
+
+
+def distributed(keras):
+    L = keras.layers
+    frame = keras.Sequential([L.Input((4, 4, 3)), L.Conv2D(3, 3, activation="relu"), L.GlobalAveragePooling2D(), L.Dense(4)], name="frame")
+    return keras.Sequential(
+        [L.Input((4, 8, 8, 2)), L.TimeDistributed(L.Conv2D(3, 1, activation="relu")), L.TimeDistributed(L.MaxPooling2D()), L.TimeDistributed(frame), L.LSTM(5), L.Dense(2)],
+        name="distributed",
+    )
+
+
+def regularised(keras):
+    L = keras.layers
+    return keras.Sequential(
+        [
+            L.Input((8,)),
+            L.Normalization(),
+            L.GaussianNoise(0.1),
+            L.Dense(5, kernel_regularizer="l2"),
+            L.ReLU(max_value=3),
+            L.BatchNormalization(scale=False),
+            L.Normalization(mean=0.5, variance=2.0),
+            L.Dense(2),
+            L.ReLU(negative_slope=0.1),
+        ],
+        name="regularised",
+    )
+
+
+def attentions(keras):
+    L = keras.layers
+    q, v = L.Input((5, 6)), L.Input((7, 6))
+    return keras.Model([q, v], L.Concatenate(axis=1)([L.Attention()([q, v]), L.GroupQueryAttention(3, 4, 2)(q, v), L.MultiHeadAttention(2, 2)(q, v)]), name="attentions")
+
+
 def write(keras, folder, make, suffixes):
     keras.utils.set_random_seed(3)
     model = make(keras)
     r = np.random.default_rng(5)
     values = []
     for w in model.weights:
-        a = r.normal(0, 0.4, w.shape)
+        fan_in = int(np.prod(w.shape[:-1]))
+        a = r.normal(0, min(0.4, 1.5 / fan_in**0.5), w.shape)  # so that values stay of one size from layer to layer
         if "variance" in w.name:
             a = 0.5 + np.abs(a)
         if "gamma" in w.name:
             a += 1
         values.append(a.astype(np.float32))
     model.set_weights(values)
+    for layer in model.layers:
+        if hasattr(layer, "finalize_state"):  # Normalization computes with copies of its weights
+            layer.finalize_state()
     tensors = {}
     inputs = []
     for i, t in enumerate(model.inputs):
@@ -150,7 +253,11 @@ def main(folder):
     import keras
 
     print("keras", keras.__version__)
-    for make in (sequential, nested, functional, shared, recurrent, attention):
+    names = (
+        *(sequential, nested, functional, shared, recurrent, attention, operations, translate, steps, transformer, unet, cells),
+        *(distributed, regularised, attentions),
+    )
+    for make in names:
         name, tensors = write(keras, folder, make, (".keras", ".h5"))
         write_safetensors(folder / f"{name}.safetensors", tensors)
     try:

@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -143,6 +144,9 @@ func (a *arguments) activation(name, fallback string) string {
 			class, _ := o["class_name"].(string)
 			inner, _ := o["config"].(map[string]any)
 			fn, _, err := activationLayer(class, inner)
+			if err == nil && fn == "clamp" {
+				err = errors.New("max_value is not 6")
+			}
 			if err != nil {
 				a.fail("%s: %w", name, err)
 			}
@@ -312,7 +316,33 @@ func (w *writer) layerText(class string, c config) (string, error) {
 		return a.text(class)
 	case "Flatten":
 		return a.text(class)
+	case "GaussianNoise", "GaussianDropout", "AlphaDropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "ActivityRegularization":
+		w.note("%s, which acts in training only, is left out", class)
+		return "linear", nil
+	case "LayerScale":
+		w.declare(class, `// A factor for each channel. Source: keras/src/applications/convnext.py.
+layer LayerScale(initial: f32)(x: f32[...s, c]) -> f32[...s, c] {
+    param gamma: f32[c] = constant(initial)
+    x * gamma
+}
+`)
+		a.list = append(a.list, written(a.number("init_values", 1)))
+		return a.text(class)
 	case "Dropout":
+		if list, ok := c["noise_shape"].([]any); ok && len(list) > 1 && !slices.ContainsFunc(list[1:], func(d any) bool { return d != 1.0 }) {
+			w.declare("DropPath", `// In training, whole examples become 0 at random, and the others grow to make up for it.
+layer DropPath(rate: f32)(x: f32[...s]) -> f32[...s] {
+    if training {
+        let chance = uniform[]
+        where(chance < rate, 0, x / (1 - rate))
+    } else {
+        x
+    }
+}
+`)
+			a.list = append(a.list, written(a.number("rate", 0)))
+			return a.text("DropPath")
+		}
 		a.demand("noise_shape", nil)
 		a.list = append(a.list, written(a.number("rate", 0)))
 		return a.text(class)
@@ -391,6 +421,22 @@ func (w *writer) layerText(class string, c config) (string, error) {
 		bias()
 		a.named("dropout", a.number("dropout", 0), 0.0)
 		return a.text(class)
+	case "GroupQueryAttention", "GroupedQueryAttention":
+		a.list = append(a.list, strconv.Itoa(a.whole("head_dim")), strconv.Itoa(a.whole("num_query_heads")), strconv.Itoa(a.whole("num_key_value_heads")))
+		a.demand("dropout", 0.0)
+		a.demand("use_gate", false)
+		a.demand("sliding_window", nil)
+		bias()
+		return a.text("GroupQueryAttention")
+	case "Attention":
+		a.demand("use_scale", false)
+		a.demand("score_mode", "dot")
+		a.demand("dropout", 0.0)
+		return a.text(class)
+	case "RNN":
+		return w.cells(a)
+	case "Normalization":
+		return w.normalised(a)
 	case "Rescaling":
 		scale, ok1 := c["scale"].(float64)
 		offset, ok2 := c["offset"].(float64)
@@ -403,6 +449,10 @@ func (w *writer) layerText(class string, c config) (string, error) {
 		return w.permuted(a)
 	}
 	if fn, ok, err := activationLayer(class, c); ok || err != nil {
+		if fn == "clamp" {
+			w.helpers["relu_to"] = "// x between 0 and most.\nfn relu_to(most: f32)(x: f32[...s]) -> f32[...s] = min(relu(x), most)"
+			fn = "relu_to(" + written(c["max_value"]) + ")"
+		}
 		return fn, err
 	}
 	return "", fmt.Errorf("there is no counterpart for the class %s", class)
@@ -422,7 +472,6 @@ func withoutNames(o map[string]any) map[string]any {
 
 func (w *writer) recurrent(a *arguments, class string) (string, error) {
 	a.demand("stateful", false)
-	a.demand("return_state", false)
 	a.list = append(a.list, strconv.Itoa(a.whole("units")))
 	if fn := a.activation("activation", "tanh"); fn != "tanh" {
 		a.list = append(a.list, fn)
@@ -437,11 +486,124 @@ func (w *writer) recurrent(a *arguments, class string) (string, error) {
 		a.named("reset_after", a.boolean("reset_after", false), true)
 	}
 	a.named("return_sequences", a.boolean("return_sequences", false), false)
+	a.named("return_state", a.boolean("return_state", false), false)
 	a.named("go_backwards", a.boolean("go_backwards", false), false)
 	if a.number("dropout", 0) != 0 || a.number("recurrent_dropout", 0) != 0 {
 		w.note("the dropout within %s layers, which acts in training only, is left out", class)
 	}
 	return a.text(class)
+}
+
+// cells writes an RNN of a cell as the layer that has it.
+func (w *writer) cells(a *arguments) (string, error) {
+	cell, _ := a.c["cell"].(map[string]any)
+	kind, _ := cell["class_name"].(string)
+	inner, _ := cell["config"].(map[string]any)
+	class, ok := strings.CutSuffix(kind, "Cell")
+	if kind == "StackedRNNCells" {
+		return w.stacked(a, inner)
+	}
+	if !ok || !isRecurrent(class) {
+		return "", fmt.Errorf("there is no counterpart for its cell, %s: write one layer after the other", kind)
+	}
+	c := config{}
+	for _, from := range []map[string]any{a.c, inner} {
+		for name, v := range from {
+			if name != "name" && name != "cell" {
+				c[name] = v
+			}
+		}
+	}
+	return w.recurrent(&arguments{c: c}, class)
+}
+
+// stacked writes an RNN of several cells as a layer of several layers.
+func (w *writer) stacked(a *arguments, stack map[string]any) (string, error) {
+	a.demand("return_state", false)
+	a.demand("go_backwards", false)
+	cells, _ := stack["cells"].([]any)
+	text := "x"
+	for i, cell := range cells {
+		c := config{}
+		for name, v := range a.c {
+			c[name] = v
+		}
+		c["cell"] = cell
+		c["return_sequences"] = i < len(cells)-1 || a.boolean("return_sequences", false)
+		one, err := w.cells(&arguments{c: c})
+		if err != nil {
+			return "", err
+		}
+		text += " |> " + one
+	}
+	name := "RNN"
+	for n := 2; w.layers[name] != ""; n++ {
+		name = fmt.Sprint("RNN", n)
+	}
+	w.declare(name, fmt.Sprintf("layer %s()(x: f32[t, n]) { %s }\n", name, text))
+	return name + "()", a.err
+}
+
+// normalised writes a Normalization: by numbers, or by states that the file has.
+func (w *writer) normalised(a *arguments) (string, error) {
+	a.demand("invert", false)
+	if list, ok := a.c["axis"].([]any); ok && len(list) > 1 {
+		a.fail("axis is %v, and the library normalises the last dimension", a.c["axis"])
+	}
+	mean, ok1 := a.c["mean"].(float64)
+	variance, ok2 := a.c["variance"].(float64)
+	if ok1 && ok2 {
+		w.helpers["normalised"] = "// x less a mean, by a deviation.\nfn normalised(average: f32, variance: f32)(x: f32[...s]) -> f32[...s] = (x - average) / max(sqrt(variance), 1e-7)"
+		a.list = append(a.list, written(mean), written(variance))
+		return a.text("normalised")
+	}
+	if a.c["mean"] != nil || a.c["variance"] != nil {
+		means, variances := numbers(a.c["mean"]), numbers(a.c["variance"])
+		if len(means) == 0 || len(means) != len(variances) {
+			a.fail("mean and variance are %v and %v", a.c["mean"], a.c["variance"])
+		}
+		var average, deviation []string
+		for i := range variances {
+			average, deviation = append(average, written(means[i])), append(deviation, written(max(math.Sqrt(variances[i]), 1e-7)))
+		}
+		name := "normalised"
+		for n := 2; w.helpers[name] != ""; n++ {
+			name = fmt.Sprint("normalised_", n)
+		}
+		w.helpers[name] = fmt.Sprintf("fn %s(x: f32[...s, %d]) -> f32[...s, %d] {\n    let average: f32[%d] = [%s]\n    let deviation: f32[%d] = [%s]\n    (x - average) / deviation\n}",
+			name, len(means), len(means), len(means), strings.Join(average, ", "), len(means), strings.Join(deviation, ", "))
+		return name, a.err
+	}
+	w.declare("Normalization", `// By the mean and variance of data, which are told and not learned. Source: Keras, Normalization.
+layer Normalization()(x: f32[...s, c]) -> f32[...s, c] {
+    state data_mean:     f32[c] = zeros
+    state data_variance: f32[c] = ones
+    state data_count:    i32    = 0
+    (x - data_mean) / max(sqrt(data_variance), 1e-7)
+}
+`)
+	return a.text("Normalization")
+}
+
+// numbers lists the numbers in lists.
+func numbers(v any) (all []float64) {
+	switch v := v.(type) {
+	case float64:
+		return []float64{v}
+	case []any:
+		for _, one := range v {
+			all = append(all, numbers(one)...)
+		}
+	}
+	return all
+}
+
+// declare adds a layer to the program.
+func (w *writer) declare(name, text string) {
+	if w.layers[name] == "" {
+		w.order = append(w.order, name)
+	}
+	w.layers[name] = text
 }
 
 // permuted writes an exchange of dimensions as a fn.
@@ -490,6 +652,8 @@ func activationLayer(class string, c config) (fn string, ok bool, err error) {
 			fn = with("leaky_relu", slope, 0.2)
 		case most == 6.0 && slope == 0:
 			fn = "relu6"
+		case slope == 0:
+			fn = "clamp" // see writer.layerText
 		default:
 			a.fail("max_value is %v", most)
 		}
@@ -510,5 +674,5 @@ func activationLayer(class string, c config) (fn string, ok bool, err error) {
 var parametric = []string{
 	"Dense", "Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "SeparableConv2D", "Conv1DTranspose", "Conv2DTranspose", "Embedding",
 	"BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization", "PReLU", "LSTM", "GRU", "SimpleRNN",
-	"Bidirectional", "TimeDistributed", "MultiHeadAttention",
+	"Bidirectional", "TimeDistributed", "MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention", "RNN", "Normalization", "LayerScale",
 }

@@ -20,6 +20,13 @@ type model struct {
 	layers  []*layer
 	inputs  []ref
 	outputs []ref
+	shapes  map[ref]*tensorShape // of the tensors of which it is known
+}
+
+// tensorShape is the type of a tensor of one example.
+type tensorShape struct {
+	dims  []any
+	float bool
 }
 
 // layer is a layer of a model and the calls of it. An input has none.
@@ -97,7 +104,7 @@ func parse(o object, depth int) (*model, error) {
 	if err := json.Unmarshal(o.Config, &c); err != nil {
 		return nil, fmt.Errorf("the configuration of a model: %w", err)
 	}
-	m := &model{name: c.Name}
+	m := &model{name: c.Name, shapes: map[ref]*tensorShape{}}
 	for _, lo := range c.Layers {
 		l := &layer{class: lo.Class, name: lo.Name, config: config{}}
 		if err := json.Unmarshal(lo.Config, &l.config); err != nil {
@@ -113,8 +120,19 @@ func parse(o object, depth int) (*model, error) {
 			}
 			l.inner = inner
 		}
+		if wrapped, _ := l.config["layer"].(map[string]any); lo.Class == "TimeDistributed" && isModel(fmt.Sprint(wrapped["class_name"])) {
+			var o struct{ Layer object }
+			if err := json.Unmarshal(lo.Config, &o); err != nil {
+				return nil, fmt.Errorf("the configuration of a layer: %w", err)
+			}
+			inner, err := parse(o.Layer, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			l.inner = inner
+		}
 		for _, node := range lo.Inbound {
-			one, err := parseCall(node)
+			one, err := m.parseCall(node)
 			if err != nil {
 				return nil, fmt.Errorf("layer %q: %w", l.name, err)
 			}
@@ -152,6 +170,9 @@ func (m *model) chain(shape []any) error {
 	}
 	at := ref{layer: m.layers[0].name}
 	m.inputs = []ref{at}
+	if s := m.layers[0].config.shape(); len(s) > 0 {
+		m.shapes[at] = &tensorShape{dims: s[1:], float: true}
+	}
 	for _, l := range m.layers[1:] {
 		l.calls = []call{{args: []any{at}}}
 		at = ref{layer: l.name}
@@ -175,6 +196,11 @@ func (m *model) renumber() {
 		for i, r := range m.outputs {
 			m.outputs[i] = change(r)
 		}
+		shapes := map[ref]*tensorShape{}
+		for r, s := range m.shapes {
+			shapes[change(r)] = s
+		}
+		m.shapes = shapes
 	}
 	each(func(r ref) ref {
 		if now, ok := least[r.layer]; !ok || r.node < now {
@@ -232,7 +258,7 @@ func (c config) shape() []any {
 }
 
 // parseCall reads a node: of Keras 3, an object with args and kwargs; of Keras 2, a list of [layer, node, output, kwargs].
-func parseCall(raw json.RawMessage) (call, error) {
+func (m *model) parseCall(raw json.RawMessage) (call, error) {
 	var node struct {
 		Args   []any
 		Kwargs map[string]any
@@ -240,14 +266,14 @@ func parseCall(raw json.RawMessage) (call, error) {
 	if json.Unmarshal(raw, &node) == nil {
 		c := call{kwargs: map[string]any{}}
 		for _, a := range node.Args {
-			v, err := argument(a)
+			v, err := m.argument(a)
 			if err != nil {
 				return call{}, err
 			}
 			c.args = append(c.args, v)
 		}
 		for name, a := range node.Kwargs {
-			v, err := argument(a)
+			v, err := m.argument(a)
 			if err != nil {
 				return call{}, err
 			}
@@ -272,18 +298,29 @@ func parseCall(raw json.RawMessage) (call, error) {
 		}
 		args = append(args, r)
 		for name, v := range kwargs {
-			if parts, ok := v.([]any); ok {
-				if r, _, ok := oldRef(parts); ok {
-					v = r
-				}
-			}
-			c.kwargs[name] = v
+			c.kwargs[name] = oldTensors(v)
 		}
 	}
 	if c.args = args; len(args) > 1 {
 		c.args = []any{args}
 	}
 	return c, nil
+}
+
+// oldTensors puts tensors in the place of [layer, node, output] in an argument.
+func oldTensors(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		return v
+	}
+	if r, _, ok := oldRef(list); ok {
+		return r
+	}
+	all := make([]any, len(list))
+	for i, one := range list {
+		all[i] = oldTensors(one)
+	}
+	return all
 }
 
 // oldRef reads [layer, node, output] with or without arguments behind it.
@@ -301,12 +338,12 @@ func oldRef(list []any) (r ref, kwargs map[string]any, ok bool) {
 }
 
 // argument reads an argument of a call: a tensor, a list, or what JSON has.
-func argument(v any) (any, error) {
+func (m *model) argument(v any) (any, error) {
 	switch v := v.(type) {
 	case []any:
 		var list []any
 		for _, a := range v {
-			one, err := argument(a)
+			one, err := m.argument(a)
 			if err != nil {
 				return nil, err
 			}
@@ -322,6 +359,10 @@ func argument(v any) (any, error) {
 		r, _, ok := oldRef(history)
 		if !ok {
 			return nil, errors.New("a tensor without a history")
+		}
+		if dims, ok := inner["shape"].([]any); ok && len(dims) > 0 {
+			dtype, _ := inner["dtype"].(string)
+			m.shapes[r] = &tensorShape{dims: dims[1:], float: strings.HasPrefix(dtype, "float")}
 		}
 		return r, nil
 	}

@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -62,7 +63,7 @@ type graph struct {
 
 // body writes the parameters and the statements of a model.
 func (w *writer) body(m *model) (head, body string) {
-	g := &graph{writer: w, m: m, taken: map[string]bool{}, named: map[string]string{}, uses: map[ref]int{}, value: map[ref]string{}, simple: map[ref]bool{}}
+	g := &graph{writer: w, m: m, taken: fnNames(), named: map[string]string{}, uses: map[ref]int{}, value: map[ref]string{}, simple: map[ref]bool{}}
 	for _, l := range m.layers {
 		for _, c := range l.calls {
 			for _, r := range refsOf(c) {
@@ -114,6 +115,20 @@ func (w *writer) body(m *model) (head, body string) {
 		b.WriteString(indented(line))
 	}
 	return strings.Join(params, ", "), b.String()
+}
+
+// fnNames are fns that a program may use, after which no value is called.
+func fnNames() map[string]bool {
+	names := map[string]bool{}
+	for _, all := range []map[string]string{elementwise, reductions} {
+		for _, fn := range all {
+			names[fn] = true
+		}
+	}
+	for _, fn := range slices.Concat(activations, strings.Fields("append clamp concat cumsum dot f32 i32 last normalised ones_like relu_to rescaled reverse split")) {
+		names[fn] = true
+	}
+	return names
 }
 
 // longest is how long a line gets before a pipe is broken, in bytes.
@@ -230,7 +245,12 @@ func (g *graph) nameLayers() {
 	for _, l := range g.m.layers {
 		chain = chain && len(l.calls) <= 1 && (len(l.calls) == 0 || len(refsOf(l.calls[0])) == 1)
 	}
-	auto := map[string]int{}
+	auto, alike := map[string]int{}, map[string]int{}
+	for _, l := range g.m.layers {
+		if l.inner != nil || slices.Contains(parametric, l.class) {
+			alike[snake(libraryClass(l))]++
+		}
+	}
 	for _, l := range g.m.layers {
 		if l.inner == nil && !slices.Contains(parametric, l.class) || len(l.calls) == 0 {
 			continue
@@ -242,7 +262,7 @@ func (g *graph) nameLayers() {
 			given = fmt.Sprint(text, "_", n)
 		}
 		usual := want == snake(l.class) || want == text // a name that Keras made up
-		if len(l.calls) == 1 && (given == l.name || chain && usual && l.inner == nil) {
+		if len(l.calls) == 1 && (given == l.name && (chain || alike[text] == 1) || chain && usual && l.inner == nil) {
 			auto[text]++
 			continue
 		}
@@ -269,6 +289,8 @@ func (g *graph) nameLayers() {
 // libraryClass is the library's name of a layer's class.
 func libraryClass(l *layer) string {
 	switch l.class {
+	case "GroupedQueryAttention":
+		return "GroupQueryAttention"
 	case "BatchNormalization", "LayerNormalization", "GroupNormalization", "RMSNormalization":
 		return strings.TrimSuffix(l.class, "alization")
 	case "TimeDistributed":
@@ -281,12 +303,21 @@ func libraryClass(l *layer) string {
 
 // recipe writes a layer without what it is applied to.
 func (g *graph) recipe(l *layer) string {
+	if l.inner != nil && l.class == "TimeDistributed" {
+		return "TimeDistributed(" + g.declared(l) + "())"
+	}
 	if l.inner != nil {
 		return g.declared(l) + "()"
 	}
 	text, err := g.layerText(l.class, l.config)
 	if err != nil {
 		g.problem(l, err)
+	}
+	if causal := func(c call) bool { return c.kwargs["use_causal_mask"] == true }; slices.ContainsFunc(l.calls, causal) {
+		if slices.ContainsFunc(l.calls, func(c call) bool { return !causal(c) }) {
+			g.problem(l, errors.New("it is called with use_causal_mask and without"))
+		}
+		text = strings.Replace(strings.TrimSuffix(text, ")")+", causal: true)", "(, ", "(", 1)
 	}
 	for _, name := range []string{"kernel_regularizer", "bias_regularizer", "activity_regularizer", "embeddings_regularizer", "kernel_constraint"} {
 		if l.config[name] != nil {
@@ -312,9 +343,36 @@ func (g *graph) declared(l *layer) string {
 	return name
 }
 
+// outputsOf counts what a layer gives.
+func outputsOf(l *layer) int {
+	switch {
+	case l.inner != nil && l.class != "TimeDistributed":
+		return len(l.inner.outputs)
+	case l.config["return_state"] == true && l.class == "LSTM":
+		return 3
+	case l.config["return_state"] == true && (l.class == "GRU" || l.class == "SimpleRNN"):
+		return 2
+	case l.class == "Split":
+		n, _ := l.config["indices_or_sections"].(float64)
+		return int(min(max(n, 1), 1000))
+	}
+	return 1
+}
+
 // apply writes a call of a layer.
 func (g *graph) apply(l *layer, c call, r ref) {
 	text, pipe := g.applied(l, c)
+	if n := outputsOf(l); n > 1 {
+		var names []string
+		for i := range n {
+			r.output = i
+			name := g.fresh(fmt.Sprint(l.name, "_", i+1))
+			names = append(names, name)
+			g.value[r], g.simple[r] = name, true
+		}
+		g.lines = append(g.lines, "let ("+strings.Join(names, ", ")+") = "+text)
+		return
+	}
 	only := len(g.m.outputs) == 1 && g.m.outputs[0] == r
 	if g.uses[r] == 1 && (pipe || only) && !g.ofSeveral(r) {
 		g.value[r] = text
@@ -344,9 +402,6 @@ func (g *graph) ofSeveral(r ref) bool {
 	return false
 }
 
-// merges are the layers that join tensors, as operators.
-var merges = map[string]string{"Add": " + ", "Subtract": " - ", "Multiply": " * ", "TrueDivide": " / ", "Divide": " / "}
-
 // applied writes a call, and tells whether it may stand in a pipe.
 func (g *graph) applied(l *layer, c call) (text string, pipe bool) {
 	var values []string
@@ -366,22 +421,26 @@ func (g *graph) applied(l *layer, c call) (text string, pipe bool) {
 			g.problem(l, fmt.Errorf("the argument %v", v))
 		}
 	}
+	if text, pipe, ok, err := g.operation(l, c); ok {
+		if err != nil {
+			g.problem(l, err)
+		}
+		return text, pipe
+	}
 	for _, a := range c.args {
 		add(a)
 	}
-	causal := false
 	for _, name := range slices.Sorted(maps.Keys(c.kwargs)) {
-		switch v := c.kwargs[name].(type) {
-		case nil:
-		case ref: // in the order in which Keras takes them
-			if name == "mask" || strings.HasSuffix(name, "mask") || name == "initial_state" {
-				g.problem(l, fmt.Errorf("it is called with %s, which the library does not have", name))
-			}
+		v := c.kwargs[name]
+		refs := refsOf(call{kwargs: map[string]any{name: v}})
+		switch {
+		case name == "initial_state" && isRecurrent(l.class): // behind the sequence, one after the other
 			add(v)
-		case bool:
-			if name == "use_causal_mask" {
-				causal = v
-			}
+		case len(refs) == 0:
+		case strings.HasSuffix(name, "mask") || name == "initial_state":
+			g.problem(l, fmt.Errorf("it is called with %s, which the library does not have", name))
+		default: // in the order in which Keras takes them
+			add(v)
 		}
 	}
 	if v, ok := c.kwargs["key"].(ref); ok { // values come before keys
@@ -396,47 +455,61 @@ func (g *graph) applied(l *layer, c call) (text string, pipe bool) {
 		g.problem(l, fmt.Errorf("it is called without a tensor"))
 		return "", false
 	}
-	switch l.class {
-	case "Add", "Subtract", "Multiply", "TrueDivide", "Divide":
-		return strings.Join(values, merges[l.class]), false
-	case "Average":
-		return "(" + strings.Join(values, " + ") + ") / " + strconv.Itoa(len(values)), false
-	case "Maximum", "Minimum":
-		text = values[0]
-		for _, v := range values[1:] {
-			text = strings.ToLower(l.class[:3]) + "(" + text + ", " + v + ")"
-		}
-		return text, false
-	case "Concatenate":
-		if axis, ok := l.config["axis"].(float64); ok && axis != -1 && !g.lastAxis(l, axis) {
-			g.problem(l, fmt.Errorf("axis is %v, and concat joins the last dimension", axis))
-		}
-		return "concat(" + strings.Join(values, ", ") + ")", false
+	if l.class == "Reshape" {
+		g.completed(l, c)
 	}
 	f := g.named[l.name]
 	if f == "" {
 		f = g.recipe(l)
 	}
-	if causal {
-		if g.named[l.name] != "" {
-			g.problem(l, fmt.Errorf("it is called with use_causal_mask: make that an argument of the layer's"))
+	if l.class == "Embedding" {
+		if s := g.m.shapes[refsOf(c)[0]]; s != nil && s.float && g.madeHere(refsOf(c)[0]) {
+			values[0] = "i32(" + values[0] + ")"
 		}
-		f = strings.TrimSuffix(f, ")") + ", causal: true)"
 	}
-	if len(values) == 1 {
-		if f == "linear" {
-			return values[0], true
-		}
+	attends := slices.Contains(attention, l.class)
+	switch {
+	case len(values) == 1 && f == "linear":
+		return values[0], true
+	case len(values) == 1, attends && l.class != "Attention" && len(values) == 2 && values[0] == values[1]:
 		return values[0] + " |> " + f, true
-	}
-	if l.class == "MultiHeadAttention" && len(values) == 2 && values[0] == values[1] {
-		return values[0] + " |> " + f, true
-	}
-	if l.inner == nil && l.class != "MultiHeadAttention" {
+	case l.inner == nil && !attends && !isRecurrent(l.class):
 		g.problem(l, fmt.Errorf("it is called with %d tensors", len(values)))
 	}
 	return f + "(" + strings.Join(values, ", ") + ")", false
 }
+
+// completed puts the number in the place of a dimension of −1.
+func (g *graph) completed(l *layer, c call) {
+	target, _ := l.config["target_shape"].([]any)
+	shape := g.m.shapes[refsOf(c)[0]]
+	open := slices.Index(target, any(-1.0))
+	if open < 0 || shape == nil {
+		return
+	}
+	n := 1.0
+	for _, d := range shape.dims {
+		size, ok := d.(float64)
+		if !ok {
+			return
+		}
+		n *= size
+	}
+	for i, d := range target {
+		if size, ok := d.(float64); ok && i != open && size > 0 {
+			n /= size
+		}
+	}
+	l.config["target_shape"] = slices.Concat(target[:open], []any{n}, target[open+1:])
+}
+
+// attention are the layers that take several sequences.
+var attention = []string{"MultiHeadAttention", "GroupQueryAttention", "GroupedQueryAttention", "Attention"}
+
+func isRecurrent(class string) bool { return class == "LSTM" || class == "GRU" || class == "SimpleRNN" }
+
+// madeHere tells whether a tensor is no input, whose type is chosen here.
+func (g *graph) madeHere(r ref) bool { return !slices.Contains(g.m.inputs, r) }
 
 // lastAxis tells whether an axis that counts from the front, with the batch, is the last one.
 func (g *graph) lastAxis(l *layer, axis float64) bool {

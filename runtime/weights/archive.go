@@ -114,12 +114,13 @@ func (a *archive) keras() (*File, error) {
 type kerasGroups struct {
 	order []string
 	title map[string]string
+	lacks map[string]map[string]bool // weights that a normalization of that group is without
 }
 
 // groupsOf tells which groups the layers of a configuration have; none where it cannot be read. Groups are called after classes, numbered in
 // the model's order; a model in a model has groups in its own.
 func groupsOf(config string) kerasGroups {
-	g := kerasGroups{title: map[string]string{}}
+	g := kerasGroups{title: map[string]string{}, lacks: map[string]map[string]bool{}}
 	var model struct{ Config json.RawMessage }
 	if json.Unmarshal([]byte(config), &model) == nil {
 		g.add("layers", model.Config, 0)
@@ -149,9 +150,13 @@ func (g *kerasGroups) add(base string, config json.RawMessage, depth int) {
 		}
 		group := base + "/" + name
 		g.order = append(g.order, group)
-		var titled struct{ Name string }
-		if json.Unmarshal(l.Config, &titled) == nil {
-			g.title[group] = titled.Name
+		var c struct {
+			Name          string
+			Scale, Center *bool
+		}
+		if json.Unmarshal(l.Config, &c) == nil {
+			g.title[group] = c.Name
+			g.lacks[group] = map[string]bool{"gamma": c.Scale != nil && !*c.Scale, "beta": c.Center != nil && !*c.Center}
 		}
 		g.add(group+"/layers", l.Config, depth+1)
 	}

@@ -256,7 +256,7 @@ func split(name string, weights []Weight) []Layer {
 	layers := []Layer{{Name: name}}
 	for _, w := range weights {
 		dir := path.Dir(w.Name)
-		if isCell(path.Base(dir)) {
+		if stack, _, _ := cutNumber(path.Base(path.Dir(dir))); isCell(path.Base(dir)) && stack != "stacked_rnn_cells" {
 			dir = path.Dir(dir)
 		}
 		layer := path.Join(name, dir)

@@ -40,7 +40,7 @@ func (k *kerasReader) variables() error {
 		}
 		if len(weights) > 0 {
 			classes := classesOf(dir)
-			name(classes[len(classes)-1], weights)
+			name(classes[len(classes)-1], k.groups.lacks[dir], weights)
 			k.out.Layers = append(k.out.Layers, Layer{Name: dir, Weights: weights, group: groupOf(classes)})
 		}
 		return nil
@@ -161,14 +161,15 @@ var weightNames = map[string][]string{
 	"separable_conv1d":    {"depthwise_kernel", "pointwise_kernel", "bias"},
 	"separable_conv2d":    {"depthwise_kernel", "pointwise_kernel", "bias"},
 	"batch_normalization": {"gamma", "beta", "moving_mean", "moving_variance"},
+	"normalization":       {"mean", "variance", "count"},
 	"layer_normalization": {"gamma", "beta"},
 	"group_normalization": {"gamma", "beta"},
 }
 
-// name gives numbered weights the names that their class has for them. Normalizations may lack the first ones, so there
-// the number must be right.
-func name(group string, weights []Weight) {
-	names := weightNames[strings.TrimPrefix(group, "_")]
+// name gives numbered weights the names that their class has for them, but for those that the layer lacks. Normalizations may lack the first
+// ones where nothing says so, and there the number must be right.
+func name(group string, lacks map[string]bool, weights []Weight) {
+	names := slices.DeleteFunc(slices.Clone(weightNames[strings.TrimPrefix(group, "_")]), func(name string) bool { return lacks[name] })
 	if len(weights) > len(names) || strings.HasSuffix(group, "normalization") && len(weights) != len(names) {
 		return
 	}

@@ -193,6 +193,11 @@ func (x *index) find(name string) int {
 	if i, ok := x.at[key(name)]; ok {
 		return i
 	}
+	if theirs := kerasNames[path.Base(name)]; theirs != "" {
+		if i, ok := x.at[key(path.Join(path.Dir(name), theirs))]; ok {
+			return i
+		}
+	}
 	if theirs := torchNames[path.Base(name)]; theirs != "" {
 		if i, ok := x.at[key(path.Join(path.Dir(name), theirs))]; ok && x.entries[i].torch {
 			return i

@@ -181,6 +181,11 @@ func holdersOf(p *plan.Program) map[string]holder {
 	return holders
 }
 
+// kerasNames are weights that Keras calls otherwise: a PositionEmbedding is an Embedding of places there; mean is a word of the language.
+var kerasNames = map[string]string{
+	"position_embeddings": "embeddings", "data_mean": "mean", "data_variance": "variance", "data_count": "count",
+}
+
 // weightOf is a cell as a weight of the layer of Keras at a path.
 func weightOf(m *plan.Model, at, name string, cell func(string) (*tensor.Tensor, error)) (Weight, error) {
 	t, err := cell(name)
@@ -197,7 +202,11 @@ func weightOf(m *plan.Model, at, name string, cell func(string) (*tensor.Tensor,
 			parts[0] = kerasDirection(parts[0], l.Kind)
 		}
 	}
-	return Weight{strings.Join(parts, "/"), t}, nil
+	own = strings.Join(parts, "/")
+	if theirs := kerasNames[own]; theirs != "" && len(parts) == 1 {
+		own = theirs
+	}
+	return Weight{own, t}, nil
 }
 
 // LoadProgram gives all of a program's parameters and states the values in a file of weights.
