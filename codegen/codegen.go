@@ -23,7 +23,8 @@ type Backend interface {
 type Options struct {
 	Precision tensor.DType // tensor.F32, which the zero value stands for, or tensor.F64 to compute f32 values in double precision
 	Math      Math
-	Threads   int // the most goroutines that compute at the same time; 0 stands for one on each core
+	Disable   []string // what the backend does for speed alone and is to leave out, by its names
+	Threads   int      // the most goroutines that compute at the same time; 0 stands for one on each core
 }
 
 // Math says which algorithms a backend may choose.

@@ -72,7 +72,7 @@ func (a *arranger) nest(in *ir.Instr) {
 			repeats[k] = a.rounds
 		}
 	}
-	for _, part := range prepare(in.Nest, types, repeats, a.level, a.least) {
+	for _, part := range a.prepare(in.Nest, types, repeats) {
 		args := make([]*ir.Value, len(part.args))
 		for k, n := range part.args {
 			args[k] = values[n]
@@ -126,7 +126,7 @@ func (a *arranger) copy(n *ir.Nest, args []*ir.Value, loc ir.Loc) *ir.Value {
 // scan appends a scan with its body arranged.
 func (a *arranger) scan(in *ir.Instr) {
 	sc := *in.Scan
-	body := fuse(sc.Body)
+	body := a.fuse(sc.Body)
 	inner := &arranger{lowering: a.lowering, least: a.least, made: map[string]*ir.Value{}, around: a, same: map[*ir.Value]*ir.Value{}}
 	inner.rounds = int(weight(sc.Trip))
 	for k, v := range body.Params {

@@ -38,7 +38,7 @@ type epilogue struct {
 // the nests that it stands for.
 func (l *lowering) epilogues(f *ir.Func, kept []*ir.Value) map[*ir.Instr]*epilogue {
 	all := map[*ir.Instr]*epilogue{}
-	if l.math != codegen.Fast {
+	if l.math != codegen.Fast || !l.does(doEpilogues) {
 		return all
 	}
 	users := map[*ir.Value][]*ir.Instr{}
@@ -70,7 +70,7 @@ func (l *lowering) epilogues(f *ir.Func, kept []*ir.Value) map[*ir.Instr]*epilog
 
 // byWinograd returns the convolution that a nest is, if Winograd's algorithm computes it.
 func (l *lowering) byWinograd(in *ir.Instr) *convolution {
-	if l.math != codegen.Fast || in.Op != ir.OpNest {
+	if l.math != codegen.Fast || !l.does(doWinograd) || in.Op != ir.OpNest {
 		return nil
 	}
 	if c := asConvolution(in.Nest, operandTypes(in)); c != nil && c.pays() {

@@ -113,6 +113,9 @@ func isPlace(a ir.Affine, shape []ir.Affine) bool {
 
 // places makes operands of the constants that tell random numbers of different places apart, so that equal layers share kernels.
 func (l *lowering) places(p *procedure, bodies []*ir.Expr, types []ir.Type, args []int) ([]*ir.Expr, []ir.Type, []int) {
+	if !l.does(doPlaces) {
+		return bodies, types, args
+	}
 	types, args = slices.Clone(types), slices.Clone(args)
 	known := map[*ir.Expr]*ir.Expr{} // bodies share parts
 	operand := map[float64]int{}

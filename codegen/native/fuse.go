@@ -21,6 +21,14 @@ import (
 // maxFused bounds the nodes of a body.
 const maxFused = 40
 
+// fuse is fuse where it is wanted.
+func (l *lowering) fuse(f *ir.Func) *ir.Func {
+	if !l.does(doFuse) {
+		return f
+	}
+	return fuse(f)
+}
+
 // fuse returns f with elementwise nests fused into their consumers. The instructions are new, their results are f's own values.
 func fuse(f *ir.Func) *ir.Func {
 	g := *f

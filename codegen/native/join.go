@@ -61,6 +61,9 @@ func reads(in *ir.Instr, unpooled map[*ir.Value]*unpooled) []*ir.Value {
 
 // join returns a body, which returns results, with elementwise nests joined. What keep says stays as it is.
 func (l *lowering) join(body []*ir.Instr, results []*ir.Value, unpooled map[*ir.Value]*unpooled, keep func(*ir.Instr) bool) []*ir.Instr {
+	if !l.does(doJoin) {
+		return body
+	}
 	j := &joiner{lowering: l, users: map[*ir.Value][]*ir.Instr{}, results: results, open: map[string]*joined{}, owner: map[*ir.Value]string{}}
 	uses := func(in *ir.Instr) []*ir.Value { return reads(in, unpooled) }
 	for _, in := range body {

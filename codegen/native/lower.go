@@ -31,10 +31,12 @@ type lowering struct {
 	bodies  map[*ir.Instr][]*ir.Expr // of nests with several results
 
 	numbers32 map[int32]*tensor.Tensor // constants that are operands
+
+	off map[transformation]bool // transformations that are left out
 }
 
 func newLowering(m *ir.Module, level Level, math codegen.Math) *lowering {
-	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, numbers32: map[int32]*tensor.Tensor{}}
+	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, numbers32: map[int32]*tensor.Tensor{}, off: map[transformation]bool{}}
 	for k, c := range m.Cells {
 		l.cells[c] = k
 	}
@@ -50,11 +52,11 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	}
 	f, b.stores = rowStores(f)
 	body := l.roundsFirst(f)
-	if l.math == codegen.Fast {
+	if l.math == codegen.Fast && l.does(doMaxima) {
 		body = maxima(body)
 	}
-	body = fuse(body)
-	inPlace := updates(body)
+	body = l.fuse(body)
+	inPlace := l.updates(body)
 	kept := slices.Clone(body.Results)
 	for _, u := range inPlace {
 		kept = append(kept, u.args...)
@@ -62,7 +64,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	body, b.unpooled = l.unpool(body, kept)
 	b.def = definitions(body)
 	b.epilogues = l.epilogues(body, kept)
-	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues, b.unpooled, kept, updatesFromSums(body, inPlace))); err != nil {
+	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues, b.unpooled, kept, l.updatesFromSums(body, inPlace))); err != nil {
 		return nil, err
 	}
 	p.Results = b.numbers(f, f.Results)
@@ -268,7 +270,7 @@ func (l *lowering) single(p *procedure, n *ir.Nest, bodies []*ir.Expr, args, res
 		clone.Body = of[0]
 		n, bodies, types, args = &clone, of, ofTypes, ofArgs
 	}
-	if flat := flatten(n, bodies, types); flat != nil {
+	if flat := flatten(n, bodies, types); flat != nil && l.does(doFlatten) {
 		n, bodies, types, sized = flat.nest, flat.bodies, flat.types, results[0]
 		if flat.sized >= 0 {
 			sized = args[flat.sized]

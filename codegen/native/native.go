@@ -3,6 +3,7 @@
 //
 // What it makes is a program as data, which package runtime/exec runs: kernels, which equal nests share, and launches of them.
 //
+//	transform.go what follows by name, so that it can be left out
 //	rounds.go    sequences of scans in the order of rounds
 //	fuse.go      elementwise nests into their consumers
 //	update.go    what writes cells in place, at the end of a call (proof.go: that their next values are finite)
@@ -71,7 +72,7 @@ func (Backend) Compile(m *ir.Module, opts codegen.Options) (runtime.Program, err
 	if err != nil {
 		return nil, err
 	}
-	p, err := compileModule(m, level, opts.Math, tools, openCache())
+	p, err := compileModule(m, level, opts.Math, tools, openCache(), opts.Disable...)
 	if err != nil {
 		return nil, err
 	}
@@ -150,17 +151,17 @@ func SelfTest() error {
 	return nil
 }
 
-// Program compiles m for a level of processors, by LLVM's name.
+// Program compiles m for a level of processors, by LLVM's name, without the transformations of these names.
 //
-// Errors: ErrNoLLVM, a level that is not known, an instruction that cannot be compiled.
-func Program(m *ir.Module, cpu string, math codegen.Math) (*exec.Program, error) {
+// Errors: ErrNoLLVM, a level or a transformation that is not known, an instruction that cannot be compiled.
+func Program(m *ir.Module, cpu string, math codegen.Math, disable ...string) (*exec.Program, error) {
 	for _, level := range levels {
 		if level.CPU == cpu {
 			tools, err := FindToolchain()
 			if err != nil {
 				return nil, err
 			}
-			return compileModule(m, level, math, tools, openCache())
+			return compileModule(m, level, math, tools, openCache(), disable...)
 		}
 	}
 	return nil, fmt.Errorf("there is no level %q of processors", cpu)
@@ -174,8 +175,8 @@ const kernelsPerObject = 24
 const sharedObjects = 4
 
 // compileModule lowers and compiles all functions of m.
-func compileModule(m *ir.Module, level Level, math codegen.Math, tools *Toolchain, cached cache) (*exec.Program, error) {
-	p, low, err := lower(m, level, math)
+func compileModule(m *ir.Module, level Level, math codegen.Math, tools *Toolchain, cached cache, disable ...string) (*exec.Program, error) {
+	p, low, err := lower(m, level, math, disable...)
 	if err != nil {
 		return nil, err
 	}
@@ -189,8 +190,11 @@ func compileModule(m *ir.Module, level Level, math codegen.Math, tools *Toolchai
 }
 
 // lower turns all functions of m into launches.
-func lower(m *ir.Module, level Level, math codegen.Math) (*exec.Program, *lowering, error) {
+func lower(m *ir.Module, level Level, math codegen.Math, disable ...string) (*exec.Program, *lowering, error) {
 	low := newLowering(m, level, math)
+	if err := low.leaveOut(disable); err != nil {
+		return nil, nil, err
+	}
 	p := &exec.Program{Module: m, Level: level.CPU}
 	for _, f := range m.Funcs {
 		f, err := low.procedure(f)

@@ -21,7 +21,10 @@ import (
 // whether its next values are.
 
 // updatesFromSums finds the updates that can be computed from the sums that are their gradients.
-func updatesFromSums(f *ir.Func, all []*update) map[*ir.Instr]*update {
+func (l *lowering) updatesFromSums(f *ir.Func, all []*update) map[*ir.Instr]*update {
+	if !l.does(doPost) {
+		return nil
+	}
 	uses := map[*ir.Value]int{}
 	for _, in := range f.Body {
 		for _, a := range in.Args {

@@ -28,6 +28,18 @@ const assumed = 32
 // worthCopying is how often each element of an operand must be read for a copy to pay.
 const worthCopying = 64
 
+// prepare is prepare where it is wanted; where not, n is the only step.
+func (a *arranger) prepare(n *ir.Nest, types []ir.Type, repeats []int) []*prepared {
+	if !a.does(doPrepare) {
+		args := make([]int, len(types))
+		for k := range args {
+			args[k] = k
+		}
+		return []*prepared{{nest: n, args: args}}
+	}
+	return prepare(n, types, repeats, a.level, a.least)
+}
+
 // prepare returns the steps that compute n.
 //
 // least is the size that symbols have at least: panels that pay only for larger ones are not made. repeats tells of each operand how often the

@@ -16,6 +16,15 @@ import (
 // roundsFirst returns f with the sequences of its scans, and what these stack, in the order of rounds. The instructions are new; the function's results and what it
 // writes to cells keep their values.
 func (l *lowering) roundsFirst(f *ir.Func) *ir.Func {
+	if !l.does(doRounds) {
+		g := *f
+		g.Body = make([]*ir.Instr, len(f.Body))
+		for k, in := range f.Body {
+			clone := *in
+			g.Body[k] = &clone
+		}
+		return &g
+	}
 	first := map[*ir.Value]int{} // the dimension that goes to the front
 	want := func(v *ir.Value, axis int) {
 		if _, known := first[v]; !known {

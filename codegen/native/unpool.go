@@ -28,7 +28,7 @@ func (u *unpooled) pooled() [2]ir.Affine {
 
 // unpool returns f without the gradients before pooling that only such kernels, and sums, read; and what those are. What kept says is needed.
 func (l *lowering) unpool(f *ir.Func, kept []*ir.Value) (*ir.Func, map[*ir.Value]*unpooled) {
-	if l.math != codegen.Fast {
+	if l.math != codegen.Fast || !l.does(doUnpool) {
 		return f, nil
 	}
 	def := map[*ir.Value]*ir.Instr{}

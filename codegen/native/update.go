@@ -33,6 +33,14 @@ type update struct {
 	product *ir.Instr // one of args, which is computed with the update; nil: there is none
 }
 
+// updates is updates where they are wanted.
+func (l *lowering) updates(f *ir.Func) []*update {
+	if !l.does(doUpdates) {
+		return nil
+	}
+	return updates(f)
+}
+
 // updates finds the updates of f and takes them out of its body.
 func updates(f *ir.Func) []*update {
 	p := &updatePlan{

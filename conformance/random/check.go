@@ -25,15 +25,20 @@ import (
 
 // way is one way to make machine code.
 type way struct {
-	cpu  string
-	math codegen.Math
+	cpu     string
+	math    codegen.Math
+	without []string // transformations of package native
 }
 
 func (w way) String() string {
+	s := w.cpu + ", fast"
 	if w.math == codegen.Strict {
-		return w.cpu + ", strict"
+		s = w.cpu + ", strict"
 	}
-	return w.cpu + ", fast"
+	for _, name := range w.without {
+		s += ", without " + name
+	}
+	return s
 }
 
 // ways are those that this machine runs: each level in each math.
@@ -42,7 +47,7 @@ func ways() []way {
 	for _, cpu := range native.Levels(goruntime.GOARCH) {
 		for _, math := range []codegen.Math{codegen.Fast, codegen.Strict} {
 			if _, err := exec.New(&exec.Program{Module: ir.NewModule(), Level: cpu}, exec.Options{Threads: 1}); err == nil {
-				all = append(all, way{cpu, math})
+				all = append(all, way{cpu: cpu, math: math})
 			}
 		}
 	}
@@ -52,8 +57,9 @@ func ways() []way {
 // trial is a program while it is tried.
 type trial struct {
 	*program
-	number int
-	made   []uint32 // the choices that it was drawn with
+	number  int
+	made    []uint32 // the choices that it was drawn with
+	without []string // passes
 
 	module  *ir.Module // after the passes; its names begin with the trial's number
 	predict string     // functions to call; "" for none
@@ -92,7 +98,7 @@ func (t *trial) front() {
 		t.fail("it does not compile:\n%s", b.String())
 		return
 	}
-	if err := passes.Run(p.Module, passes.Options{VerifyEach: true}); err != nil {
+	if err := passes.Run(p.Module, passes.Options{Disable: t.without, VerifyEach: true}); err != nil {
 		t.fail("passes: %v", err)
 		return
 	}
@@ -433,7 +439,7 @@ func compile(m *ir.Module, w way) (one, three runtime.Program, err error) {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	p, err := native.Program(m, w.cpu, w.math)
+	p, err := native.Program(m, w.cpu, w.math, w.without...)
 	if err != nil {
 		return nil, nil, err
 	}

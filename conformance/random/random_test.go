@@ -1,13 +1,16 @@
 package main
 
 import (
+	"flag"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/nnc-lang/nnc/codegen/native"
+	"github.com/nnc-lang/nnc/passes"
 )
 
 // needCode skips a test where no machine code can be made, except in CI.
@@ -44,6 +47,85 @@ func TestRandomPrograms(t *testing.T) {
 			if tr.failure != "" {
 				t.Errorf("program %d: %s\n%s", tr.number, tr.failure, tr.program)
 			}
+		}
+	}
+}
+
+// chosen are what twenty programs have, one of them each at least.
+var chosen = []string{
+	"Conv2D(", "Conv1D(", "Pool2D(", "LSTM(", "GRU(", "SimpleRNN(", "MultiHead", "Embedding(", "BatchNorm(", "Dropout(", "LayerNorm(", "words", "Depthwise", "Conv2DTranspose",
+	"global_norm", "by_example", "Mixing1", " else ", "grad(sum", "return_sequences",
+}
+
+// twenty returns programs that train and predict, one with each of the chosen.
+func twenty(t *testing.T) []int {
+	t.Helper()
+	var all []int
+	for _, what := range chosen {
+		n := 0
+		for slices.Contains(all, n) || !strings.Contains(generate(&choices{fresh: rand.New(rand.NewPCG(uint64(n), 1))}).text, what) {
+			if n += 4; n > 20000 {
+				t.Fatalf("no program has %s", what)
+			}
+		}
+		all = append(all, n)
+	}
+	return all
+}
+
+var product = flag.Bool("product", false, "leave out every pair of passes and transformations, too")
+
+// Without each optional pass, and without each of the transformations of machine code, twenty programs give what they give with all.
+func TestWithoutEach(t *testing.T) {
+	w := needCode(t)[0]
+	numbers := twenty(t)
+	var passNames, codeNames [][]string
+	for _, p := range passes.All() {
+		if !p.Required {
+			passNames = append(passNames, []string{p.Name})
+		}
+	}
+	for _, p := range native.Transformations() {
+		codeNames = append(codeNames, []string{p.Name})
+	}
+	try := func(passes, code []string) {
+		w := w
+		w.without = code
+		var trials []*trial
+		for _, n := range numbers {
+			tr := drawn(n, 1)[0]
+			tr.without = passes
+			trials = append(trials, tr)
+		}
+		check(trials, w)
+		for _, tr := range trials {
+			if tr.failure != "" {
+				t.Errorf("program %d without %v: %s\n%s", tr.number, passes, tr.failure, tr.program)
+			}
+		}
+	}
+	for _, p := range passNames {
+		try(p, nil)
+	}
+	for _, c := range codeNames {
+		try(nil, c)
+	}
+	if !*product {
+		return
+	}
+	for _, p := range passNames {
+		for _, c := range codeNames {
+			try(p, c)
+		}
+	}
+	for i, p := range passNames {
+		for _, q := range passNames[:i] {
+			try(append(q[:1:1], p...), nil)
+		}
+	}
+	for i, p := range codeNames {
+		for _, q := range codeNames[:i] {
+			try(nil, append(q[:1:1], p...))
 		}
 	}
 }

@@ -1,0 +1,71 @@
+package native
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Transformation is something that lowering does for speed alone: without it, a program computes the same, but for the order of sums.
+type Transformation struct {
+	Name string
+	Doc  string // one line
+}
+
+// transformation is the number of a row of transformations.
+type transformation int
+
+const (
+	doRounds transformation = iota
+	doMaxima
+	doFuse
+	doUpdates
+	doProofs
+	doUnpool
+	doWinograd
+	doEpilogues
+	doPost
+	doPrepare
+	doJoin
+	doPlaces
+	doFlatten
+)
+
+// transformations names each once, in the order in which they are done.
+var transformations = []Transformation{
+	doRounds:    {"rounds", "puts the rounds of scans' sequences first"},
+	doMaxima:    {"maxima", "reads the maxima of pooling in the place of what they are of"},
+	doFuse:      {"fuse", "computes elementwise nests where they are read"},
+	doUpdates:   {"updates", "writes the next values of cells in place"},
+	doProofs:    {"proofs", "proves next values finite from bounds in the place of looking at them"},
+	doUnpool:    {"unpool", "reads gradients before pooling as they were pooled"},
+	doWinograd:  {"winograd", "computes 3×3 convolutions by Winograd's algorithm"},
+	doEpilogues: {"epilogues", "computes what follows such a convolution with it"},
+	doPost:      {"post", "updates weights from the sums that are their gradients"},
+	doPrepare:   {"prepare", "pads, permutes and packs what sums of products read"},
+	doJoin:      {"join", "computes elementwise nests over the same loops together"},
+	doPlaces:    {"places", "has kernels told which random numbers to draw"},
+	doFlatten:   {"flatten", "goes through elements as they lie, whatever their shape"},
+}
+
+// Transformations returns the table of what codegen.Options.Disable may leave out.
+func Transformations() []Transformation { return slices.Clone(transformations) }
+
+// leaveOut tells lowering to do without these transformations.
+func (l *lowering) leaveOut(names []string) error {
+	for _, name := range names {
+		k := slices.IndexFunc(transformations, func(t Transformation) bool { return t.Name == name })
+		if k < 0 {
+			var all []string
+			for _, t := range transformations {
+				all = append(all, t.Name)
+			}
+			return fmt.Errorf("native code has no transformation %q; there are %s", name, strings.Join(all, ", "))
+		}
+		l.off[transformation(k)] = true
+	}
+	return nil
+}
+
+// does reports whether a transformation is wanted.
+func (l *lowering) does(t transformation) bool { return !l.off[t] }
