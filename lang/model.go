@@ -388,6 +388,7 @@ func (e *elaborator) predictor(m *modelValue) {
 		p.Output = planField("", &expect{a.dtype, a.shape})
 		p.Labels = e.labelsOf(m, p.Fields)
 	}
+	p.Results = m.results("", out, nil)
 	e.module.AddFunc(fn.b.Func)
 	e.plan.Models = append(e.plan.Models, p)
 	m.plan(p, e)
@@ -443,13 +444,13 @@ func (m *modelValue) plan(p *plan.Model, e *elaborator) {
 }
 
 // labelsOf finds the names of the classes that a model's output stands for: those of the only class field of its data, if the
-// output has a value for each class, or one value for two. A class that the model is given is none that it finds.
+// output is numbers and has one for each class, or one for two. A class that the model is given is none that it finds.
 func (e *elaborator) labelsOf(m *modelValue, given []plan.Field) []string {
 	if m.data == nil {
 		return nil
 	}
 	out, ok := m.functions[0].output.(*array)
-	if !ok || len(out.shape) > 1 {
+	if !ok || len(out.shape) > 1 || out.dtype != tensor.F32 {
 		return nil
 	}
 	values := 1
@@ -461,7 +462,7 @@ func (e *elaborator) labelsOf(m *modelValue, given []plan.Field) []string {
 		if slices.ContainsFunc(given, func(g plan.Field) bool { return g.Name == field.Name }) {
 			continue
 		}
-		if n := len(field.Labels); n > 0 && (n == values || n == 2 && values == 1) {
+		if n := len(field.Labels); n > 0 && len(field.Shape) == 0 && (n == values || n == 2 && values == 1) {
 			if found != nil {
 				return nil
 			}
@@ -469,6 +470,63 @@ func (e *elaborator) labelsOf(m *modelValue, given []plan.Field) []string {
 		}
 	}
 	return found
+}
+
+// results appends what each tensor of a model's output stands for: the classes of the field that a tensor is called as, if it has a value for each, or words
+// of the only text of the data that the model does not take, if it holds as many whole numbers as there is room for.
+func (m *modelValue) results(name string, v value, list []plan.Result) []plan.Result {
+	if t, ok := v.(*tuple); ok {
+		for i, x := range t.elems {
+			list = m.results(t.names[i], x, list)
+		}
+		return list
+	}
+	r := plan.Result{Name: name}
+	a, ok := v.(*array)
+	switch {
+	case !ok || m.data == nil || len(a.shape) != 1:
+	case a.dtype == tensor.I32:
+		if c, labels := m.otherText(); c != nil {
+			r.Labels, r.Unit, r.End = labels, c.Unit, c.End
+		}
+	default:
+		labels := m.data.raw(name).Labels
+		if n, known := a.shape[0].IsConst(); known && n == len(labels) {
+			r.Labels = labels
+		}
+	}
+	return append(list, r)
+}
+
+// otherText is the only column of words of the model's data, and its vocabulary, that is made of nothing that the model takes; nil if there is none, or several.
+func (m *modelValue) otherText() (found *plan.Column, labels []string) {
+	if m.data.plan.Source.CSV == nil {
+		return nil, nil
+	}
+	columns := m.data.plan.Source.CSV.Columns
+	from := func(c plan.Column) string {
+		if len(c.From) == 0 {
+			return c.Field
+		}
+		return c.From[0]
+	}
+	var taken []string // columns of the table
+	for _, c := range columns {
+		if slices.ContainsFunc(m.decl.Params, func(p *syntax.Param) bool { return p.Name.Name == c.Field }) {
+			taken = append(taken, from(c))
+		}
+	}
+	for i := range columns {
+		c := &columns[i]
+		if c.Kind != "words" || slices.Contains(taken, from(*c)) {
+			continue
+		}
+		if found != nil || c.NGrams != nil {
+			return nil, nil
+		}
+		found, labels = c, m.data.raw(c.Field).Labels
+	}
+	return found, labels
 }
 
 func planField(name string, t *expect) plan.Field {

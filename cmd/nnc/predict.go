@@ -18,7 +18,11 @@ func (predictCmd) Help() string {
     nnc predict catdog.nn --weights model.h5 photos
     find photos -newer last | nnc predict catdog.nn -      names of pictures, or one picture
 
-Other models take rows of tables with the columns of their training (.csv, .tsv), texts, one on each line (.txt), or their fields as JSON (.json): {"x": [1, 2]}.`
+Other models take rows of tables with the columns of their training (.csv, .tsv), texts, one on each line (.txt) or in quotes, or their fields as JSON (.json): {"x": [1, 2]}.
+
+    nnc predict reviews.nn "The plot was thin, but I loved every minute."
+
+Ids of words are printed as the text that they make. Of a model that gives several things, each is printed with its name.`
 }
 
 // Run carries out the command.

@@ -65,6 +65,7 @@ func example(t testing.TB) *Program {
 			{Kind: CallFn, Name: "f", Config: map[string]any{"by": Ref("relu")}, Args: []Arg{{Origin: Origin{0, 0}}}, Outputs: []Tensor{{tensor.F32, Shape{2}}}, Results: []Origin{{FromElsewhere, 0}}},
 		},
 		Outputs: []Origin{{1, 0}},
+		Results: []Result{{"kind", label.Labels, "", ""}, {"", []string{"a", "</s>"}, "words", "</s>"}},
 	}
 	other := &Model{Name: "Other", Predict: "Net.predict", Fields: []Field{x}, Output: x}
 	at := ir.Loc{File: "a.nn", Line: 3, Col: 4}

@@ -175,9 +175,18 @@ type Model struct {
 	Fields  []Field  // what Predict takes: raw fields of the data, in the order of its parameters
 	Data    *Data    // whose map Predict runs; nil if the model is trained on none
 	Labels  []string // names of the classes the output stands for; nil where unknown
+	Results []Result // what each tensor that the model gives stands for, as far as it is known
 	Layers  []*Layer // in order of application, enclosing ones before those within
 	Calls   []*Call  // how the outputs come from the inputs
 	Outputs []Origin // one for each tensor that the model gives
+}
+
+// Result says what one of a model's tensors stands for.
+type Result struct {
+	Name   string   // in the record that the model gives; "" where it gives one tensor
+	Labels []string // names of the classes whose values it has, or of the words whose ids it has; nil for neither
+	Unit   string   // of a text whose ids it has, "words" or "characters"; "" if it is none
+	End    string   // the word that ends the text, or ""
 }
 
 // Layer is one instance of a layer in a model.

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
@@ -57,19 +58,25 @@ func newReader(m *plan.Model) *reader {
 	return r
 }
 
-// text is the field of a model that takes nothing but a text; "" for another one.
-func (r *reader) text() string {
-	name := ""
+// text lists the fields of a model that takes nothing but a text, several where they are made of the same column; nil for another model.
+func (r *reader) text() []string {
+	var names, column []string
 	for _, f := range r.model.Fields {
-		switch {
-		case strings.HasPrefix(f.Name, plan.LengthField("")):
-		case r.texts[f.Name] == nil || name != "":
-			return ""
-		default:
-			name = f.Name
+		if strings.HasPrefix(f.Name, plan.LengthField("")) {
+			continue
 		}
+		from := []string{f.Name}
+		if r.table != nil {
+			if k := slices.IndexFunc(r.table.Columns, func(c data.Column) bool { return c.Field == f.Name }); k >= 0 && r.table.Columns[k].From != nil {
+				from = r.table.Columns[k].From
+			}
+		}
+		if r.texts[f.Name] == nil || names != nil && !slices.Equal(from, column) {
+			return nil
+		}
+		names, column = append(names, f.Name), from
 	}
-	return name
+	return names
 }
 
 // kind is the kind of files that hold examples.
@@ -78,7 +85,7 @@ func (r *reader) kind() kind {
 	if r.table != nil {
 		k.names = append(k.names, ".csv", ".tsv")
 	}
-	if r.text() != "" {
+	if r.text() != nil {
 		k.names = append(k.names, ".txt")
 	}
 	return k
@@ -88,9 +95,17 @@ func (r *reader) kind() kind {
 func (r *reader) open(std *Streams, names []string) (*inputs, error) {
 	k := r.kind()
 	var files []string
+	texts := map[int]bool{} // those of files that are no files, but texts
+	width := 0
 	for _, name := range names {
 		if name == stdinName {
 			files = append(files, name)
+			continue
+		}
+		if r.text() != nil && isText(name, k) {
+			texts[len(files)] = true
+			files = append(files, name)
+			width = max(width, utf8.RuneCountInString(name))
 			continue
 		}
 		found, err := k.find(name)
@@ -104,13 +119,30 @@ func (r *reader) open(std *Streams, names []string) (*inputs, error) {
 		}
 		files = append(files, found...)
 	}
-	return &inputs{examples: func(yield func(*example, error) bool) {
-		for _, file := range files {
-			if !r.read(std, file, yield) {
+	if len(texts) < len(files) {
+		width = 0
+	}
+	return &inputs{width: width, examples: func(yield func(*example, error) bool) {
+		for i, file := range files {
+			if texts[i] {
+				if !yield(r.ofText(file, r.text(), file), nil) {
+					return
+				}
+			} else if !r.read(std, file, yield) {
 				return
 			}
 		}
 	}}, nil
+}
+
+// isText tells a text on the command line from the name of a file, a folder or a pattern of them: nothing of that name is there, it does not end
+// as the files of the kind do, and it is no path.
+func isText(name string, k kind) bool {
+	if _, err := os.Lstat(name); err == nil || k.has(name) || strings.Contains(name, "/") && !strings.Contains(name, " ") {
+		return false
+	}
+	found, err := filepath.Glob(name)
+	return err != nil || len(found) == 0
 }
 
 // wanted says what files a model takes.
@@ -131,11 +163,11 @@ func (r *reader) wanted() string {
 		}
 		text += ", or in .csv, with the columns " + list
 	}
-	if r.text() != "" {
+	if r.text() != nil {
 		if r.lines {
-			return text + ", or in .txt, with a text on each line"
+			return text + ", or in .txt, with a text on each line, or a text itself, in quotes"
 		}
-		return text + ", or in .txt, with a text"
+		return text + ", or in .txt, with a text, or a text itself, in quotes"
 	}
 	return text
 }
@@ -168,9 +200,9 @@ func (r *reader) readStdin(in io.Reader, yield func(*example, error) bool) bool 
 	switch {
 	case len(first) == 0:
 		return yield(nil, errNothing)
-	case len(begin) == 0 || begin[0] == '{' || r.table == nil && r.text() == "":
+	case len(begin) == 0 || begin[0] == '{' || r.table == nil && r.text() == nil:
 		return r.objects(stdinName, in, yield)
-	case r.text() != "" && (r.table == nil || !r.heads(string(begin))):
+	case r.text() != nil && (r.table == nil || !r.heads(string(begin))):
 		return r.readTexts(stdinName, in, yield)
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxStdin+1))
@@ -263,13 +295,13 @@ func (r *reader) arranged(src data.Source, batch []*tensor.Tensor) ([]*tensor.Te
 
 // readTexts reads texts: one on each line, or one.
 func (r *reader) readTexts(name string, in io.Reader, yield func(*example, error) bool) bool {
-	field := r.text()
+	fields := r.text()
 	if r.lines {
 		return eachLine(name, in, func(line string, number int) bool {
 			if strings.TrimSpace(line) == "" {
 				return true
 			}
-			return yield(r.ofText(fmt.Sprintf("%s:%d", name, number), field, line), nil)
+			return yield(r.ofText(fmt.Sprintf("%s:%d", name, number), fields, line), nil)
 		}, yield)
 	}
 	content, err := io.ReadAll(io.LimitReader(in, maxLine+1))
@@ -279,13 +311,17 @@ func (r *reader) readTexts(name string, in io.Reader, yield func(*example, error
 	case len(content) > maxLine:
 		return yield(nil, fmt.Errorf("%s has more than %d MiB", name, maxLine>>20))
 	}
-	return yield(r.ofText(name, field, strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")), nil)
+	return yield(r.ofText(name, fields, strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")), nil)
 }
 
 // ofText is the example that is a text.
-func (r *reader) ofText(name, field, text string) *example {
+func (r *reader) ofText(name string, names []string, text string) *example {
 	return &example{name: name, load: func() ([]*tensor.Tensor, error) {
-		fields, err := r.fields(map[string]any{field: text})
+		values := map[string]any{}
+		for _, field := range names {
+			values[field] = text
+		}
+		fields, err := r.fields(values)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}

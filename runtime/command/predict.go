@@ -14,7 +14,7 @@ import (
 
 // Predict says what a trained program makes of pictures, recordings, rows of tables, texts, or examples written as JSON.
 type Predict struct {
-	Inputs []string `arg:"" help:"Pictures; recordings (.wav) for a model of sound; for other models rows of tables (.csv, .tsv), texts (.txt) or an example as JSON on each line (.json), as the model takes them. Folders of these, or patterns such as 'photos/*.jpg'. - is standard input." name:"input"`
+	Inputs []string `arg:"" help:"Pictures; recordings (.wav) for a model of sound; for other models rows of tables (.csv, .tsv), texts (.txt, or in quotes) or an example as JSON on each line (.json), as the model takes them. Folders of these, or patterns such as 'photos/*.jpg'. - is standard input." name:"input"`
 	Weights
 	Model string `help:"Which model, where the program has several." placeholder:"NAME"`
 	JSON  bool   `name:"json" xor:"form" help:"Print a line of JSON for each example."`
@@ -130,6 +130,15 @@ func (c *Predict) printer(std *Streams, m *plan.Model, width int) func(name stri
 // columns names the values of row: file, class, probability, and one for each number of the output.
 func (v verdict) columns(labels []string) []string {
 	names := []string{"file", "class", "probability"}
+	switch {
+	case v.speaks:
+		names = []string{"file", "text"}
+	case v.parts != nil:
+		names = names[:1]
+		for _, p := range v.parts {
+			names = append(names, p.name, p.name+"_probability")
+		}
+	}
 	for i := range v.output {
 		switch {
 		case len(labels) == len(v.output):
@@ -144,14 +153,29 @@ func (v verdict) columns(labels []string) []string {
 }
 
 func (v verdict) row(name string) []string {
-	row := []string{name, v.class, ""}
-	if v.likely {
-		row[2] = shortest(v.score)
+	row := []string{name}
+	switch {
+	case v.speaks:
+		row = append(row, v.said)
+	case v.parts != nil:
+		for _, p := range v.parts {
+			row = append(row, p.class, p.probability())
+		}
+	default:
+		row = append(row, v.class, v.probability())
 	}
 	for _, x := range v.output {
 		row = append(row, shortest(x))
 	}
 	return row
+}
+
+// probability is that of the class, or "".
+func (v verdict) probability() string {
+	if !v.likely {
+		return ""
+	}
+	return shortest(v.score)
 }
 
 // shortest writes the digits of a single-precision number.

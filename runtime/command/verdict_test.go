@@ -51,3 +51,25 @@ func TestVerdictInJSON(t *testing.T) {
 		t.Errorf("%s, want %s", b.String(), want)
 	}
 }
+
+// Ids are written as the text that they make: up to its end, or to what is no id.
+func TestVerdictIsAText(t *testing.T) {
+	words := []string{"<unknown>", "</s>", "so", "good", "!"}
+	for _, c := range []struct {
+		unit, end string
+		ids       []int32
+		want      string
+	}{
+		{"words", "</s>", []int32{2, 3, 4, 1, 3}, "so good!"},
+		{"words", "", []int32{2, 0, 1}, "so <unknown> </s>"},
+		{"characters", "", []int32{4, 4, -1, 4}, "!!"},
+		{"words", "</s>", []int32{3, 5, 3}, "good"},
+		{"words", "</s>", []int32{1}, ""},
+	} {
+		m := &plan.Model{Results: []plan.Result{{Labels: words, Unit: c.unit, End: c.end}}}
+		out := tensor.FromI32(c.ids, 1, len(c.ids))
+		if got := verdictOf(m, []*tensor.Tensor{out}).text(nil); got != c.want {
+			t.Errorf("%v as %s: %q, not %q", c.ids, c.unit, got, c.want)
+		}
+	}
+}
