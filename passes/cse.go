@@ -9,11 +9,13 @@ import (
 )
 
 // cse merges equal instructions: the same op of the same operands, with the same nest or constant. Reads of a cell are
-// equal if it is not written between them. Of equal yields of a scan, the first is used. What a gradient
+// equal if it is not written between them, and one after a write is what was written, once no gradient is left to be taken: none would pass through
+// the cell. Of equal yields of a scan, the first is used. What a gradient
 // is taken by stays apart, except reads of a cell. The names of loop indices do not matter, and the first instruction's place is kept.
 //
 // Source: value numbering, Cocke and Schwartz 1970; on SSA form over one straight line it needs no dominators.
 func cse(m *ir.Module) error {
+	forward := !takesGradients(m)
 	return eachFunc(m, func(f *ir.Func) error {
 		type key struct {
 			op    ir.Op
@@ -22,6 +24,7 @@ func cse(m *ir.Module) error {
 			args  int
 		}
 		seen := map[key][]*ir.Instr{}
+		written := map[*ir.Cell]*ir.Value{}
 		values, variables := substitution{}, variablesOf(f)
 		f.Body = slices.DeleteFunc(f.Body, func(in *ir.Instr) bool {
 			values.args(in)
@@ -30,8 +33,14 @@ func cse(m *ir.Module) error {
 			}
 			for c := range effectsOf(in).writes {
 				delete(seen, key{op: ir.OpRead, cell: c})
+				delete(written, c)
 			}
 			switch in.Op {
+			case ir.OpWrite:
+				if forward && !in.Cell.Half { // what is stored of a bf16 cell is rounded
+					written[in.Cell] = in.Args[0]
+				}
+				return false
 			case ir.OpScan:
 				mergeYields(in, values)
 				return false
@@ -41,6 +50,10 @@ func cse(m *ir.Module) error {
 			}
 			if in.Op != ir.OpRead && slices.ContainsFunc(in.Results, func(v *ir.Value) bool { return variables[v] }) {
 				return false // it differs from what has the same value for a gradient
+			}
+			if v := written[in.Cell]; in.Op == ir.OpRead && v != nil && v.Type.Equal(in.Result().Type) {
+				values[in.Result()] = v
+				return true
 			}
 			k := key{op: in.Op, cell: in.Cell, args: len(in.Args)}
 			if k.args > 0 {
@@ -58,6 +71,16 @@ func cse(m *ir.Module) error {
 		values.results(f)
 		return nil
 	})
+}
+
+// takesGradients reports whether gradients are left to be taken in m.
+func takesGradients(m *ir.Module) bool {
+	found := false
+	_ = eachFunc(m, func(f *ir.Func) error {
+		found = found || slices.ContainsFunc(f.Body, func(in *ir.Instr) bool { return in.Op == ir.OpGrad })
+		return nil
+	})
+	return found
 }
 
 // mergeYields lets the first of equal yields of a scan stand for the others.

@@ -7,7 +7,7 @@ import (
 )
 
 // dce drops instructions without effect whose results nobody uses, and operands that a nest does not read. Effects are
-// writes of cells, also those inside calls and scans. A scan loses the yields that nobody uses, the carried values that only they
+// writes of cells, also those inside calls and scans, except where another write of the same cell follows before it is read. A scan loses the yields that nobody uses, the carried values that only they
 // themselves and what has gone depend on, and the operands that its body does not use.
 //
 // Source: dead code elimination on SSA form, Cytron et al., TOPLAS 1991, section 7.1.
@@ -25,9 +25,16 @@ func dropDead(f *ir.Func) map[*ir.Value]bool {
 		used[r] = true
 	}
 	var kept []*ir.Instr
+	overwritten := cellSet{}
 	for _, in := range slices.Backward(f.Body) {
-		if !isLive(in, used) {
+		if !isLive(in, used) || in.Op == ir.OpWrite && overwritten[in.Cell] {
 			continue
+		}
+		for c := range effectsOf(in).reads {
+			delete(overwritten, c)
+		}
+		if in.Op == ir.OpWrite {
+			overwritten[in.Cell] = true
 		}
 		if in.Nest != nil {
 			in.Nest, in.Args = compact(in.Nest, in.Args)
