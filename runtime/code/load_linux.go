@@ -45,22 +45,32 @@ func mapStack(n, guard int) ([]byte, error) {
 	return m, nil
 }
 
+// Memory of at least leastHuge bytes is mapped as whole huge pages, which the system then puts where they can be huge.
+const (
+	hugePage  = 2 << 20
+	leastHuge = 1 << 20
+)
+
 // MapMemory returns n zeroed bytes outside Go's heap, aligned to a page, in huge pages where the system has them.
 func MapMemory(n int) ([]byte, error) {
 	n = (n + 4095) &^ 4095
-	m, err := unix.Mmap(-1, 0, max(n, 4096), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
+	size := max(n, 4096)
+	if n >= leastHuge {
+		size = (n + hugePage - 1) &^ (hugePage - 1)
+	}
+	m, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANON)
 	if err != nil {
 		return nil, fmt.Errorf("mapping %d bytes: %w", n, err)
 	}
-	if n >= 4<<20 {
+	if n >= leastHuge {
 		_ = unix.Madvise(m, unix.MADV_HUGEPAGE) // a wish
 	}
-	return m, nil
+	return m[:max(n, 4096)], nil
 }
 
 // UnmapMemory gives back what MapMemory returned.
 func UnmapMemory(m []byte) {
-	if err := unix.Munmap(m); err != nil {
+	if err := unix.Munmap(m[:cap(m)]); err != nil {
 		panic("BUG: unmapping memory: " + err.Error())
 	}
 }

@@ -34,7 +34,26 @@ func (m *memory) alloc(n int) ([]byte, error) {
 	return b, nil
 }
 
-// free unmaps memory if it is the instance's.
+// together maps zeroed memory of several sizes as one, so that it lies on few pages. It stays until close.
+func (m *memory) together(sizes []int) ([][]byte, error) {
+	at := arenaAlign // none begins where the mapping does, which free would take for it
+	offsets := make([]int, len(sizes))
+	for k, n := range sizes {
+		offsets[k] = at
+		at += (n + arenaAlign - 1) / arenaAlign * arenaAlign
+	}
+	b, err := m.alloc(at)
+	if err != nil {
+		return nil, err
+	}
+	all := make([][]byte, len(sizes))
+	for k, n := range sizes {
+		all[k] = b[offsets[k]:][:n:n]
+	}
+	return all, nil
+}
+
+// free unmaps memory if it is the instance's and was mapped alone.
 func (m *memory) free(b []byte) {
 	if len(b) == 0 {
 		return
