@@ -28,6 +28,7 @@ type bound struct {
 	kept     *kept
 	prepared atomic.Int64 // 1 + Instance.reshapes when the cells were found to have the shapes that are needed
 	frames   []*frame     // that no call uses; the instance's cache is locked for them
+	calls    int          // so far, likewise
 	counts   [][]float64  // of the checks' proofs
 	writes   []int        // the cells that a call may change
 }
@@ -65,6 +66,7 @@ type run struct {
 // telling other threads, and what a garbage collection should not wait for.
 const (
 	chunkWork = 1 << 16
+	fewChunks = 8 // of what is worth telling other threads, so that they end at about the same time
 	teamWork  = 1 << 17
 	longWork  = 1 << 20
 	maxChunks = 256
@@ -395,6 +397,9 @@ func (p *Program) size(kernel int, bind map[string]int, elems, bytes int, divide
 		work = max(work, min(bytes, most))
 	}
 	chunks := min(r.points, maxChunks, max(1, work/chunkWork))
+	if work >= teamWork {
+		chunks = min(r.points, max(chunks, fewChunks))
+	}
 	if k.Clear {
 		chunks = 1
 	}

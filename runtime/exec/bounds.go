@@ -319,7 +319,7 @@ func (f *frame) extremes(memory []byte) interval {
 	const piece = 1 << 16
 	l := &looking{elems: over(tensor.F32, []int{len(memory) / 4}, memory).F32, piece: piece}
 	l.found = make([]interval, (len(l.elems)+piece-1)/piece)
-	f.team.do(len(l.found), l)
+	f.team.do(len(l.found), false, l)
 	all := interval{}
 	for _, v := range l.found {
 		if !v.valid() {

@@ -106,15 +106,42 @@ func New(p *Program, o Options) (*Instance, error) {
 	for k, f := range p.Module.Funcs {
 		i.funcs[f.Name] = k
 	}
-	for k, c := range p.Module.Cells {
-		i.cellAt[c.Name] = k
-		if shape, err := evalShape(c.Type.Shape, nil); err == nil {
-			if err := i.reshapeCell(k, shape); err != nil {
-				return nil, err
-			}
-		}
+	if err := i.firstCells(); err != nil {
+		return nil, err
 	}
 	return i, nil
+}
+
+// largeCell is the bytes of a cell that has memory of its own from the start. Smaller ones share theirs.
+const largeCell = 4 << 20
+
+// firstCells gives the cells whose shapes have no symbols zeroed memory.
+func (i *Instance) firstCells() error {
+	var small, sizes []int
+	var shapes [][]int
+	for k, c := range i.program.Module.Cells {
+		i.cellAt[c.Name] = k
+		shape, err := evalShape(c.Type.Shape, nil)
+		if err != nil {
+			continue // it gets memory when a call tells the symbols
+		}
+		n := product(shape) * ElemSize(Stored(c))
+		if n >= largeCell {
+			if err := i.reshapeCell(k, shape); err != nil {
+				return err
+			}
+			continue
+		}
+		small, sizes, shapes = append(small, k), append(sizes, n), append(shapes, shape)
+	}
+	memory, err := i.memory.together(sizes)
+	if err != nil {
+		return err
+	}
+	for k, c := range small {
+		i.cells[c] = cell{shape: shapes[k], now: memory[k]}
+	}
+	return nil
 }
 
 // Program returns the program that i runs.
@@ -575,6 +602,8 @@ func (i *Instance) takeFrame(b *bound) (*frame, error) {
 	}
 	f.stale = f.stale || address(f.arena) != address(arena) || f.shapesOf != i.reshapes.Load()
 	f.arena, f.observe, f.shapesOf = arena, i.observe, i.reshapes.Load()
+	f.backwards = !b.fn.changes() && b.calls%2 == 1
+	b.calls++
 	return f, nil
 }
 
@@ -607,6 +636,12 @@ func (i *Instance) giveArena(a []byte) {
 	i.arenas = append(i.arenas, a)
 }
 
+// Note [There and back]
+//
+// A prediction reads the same weights as the one before. If they are somewhat more than a cache holds, what it reads next is always what the cache has just
+// lost. So every other call goes through the chunks of its launches backwards, and begins with what the last one ended with. What a chunk computes
+// does not depend on that.
+
 // frame is a call in progress.
 type frame struct {
 	*Instance
@@ -618,6 +653,8 @@ type frame struct {
 	words []uint64 // of the launch in progress
 	now   *run     // that launch
 	bad   badIndex // that it found
+
+	backwards bool // the chunks of each launch are gone through from the last to the first, see Note [There and back]
 
 	stale    bool  // the slots have to be laid out
 	shapesOf int64 // Instance.reshapes when they were
@@ -790,16 +827,34 @@ func (f *frame) run(r *run) error {
 	}
 	f.now = r
 	if r.alone || len(f.team.workers) == 0 {
-		for round := range r.rounds { // neighbouring chunks are one
-			f.part(f.team.caller, round, 0, r.points, r.longRound)
-		}
+		f.byCaller(r)
 	} else {
-		f.team.do(r.chunks, f)
+		f.team.do(r.chunks, f.backwards, f)
 	}
 	if f.bad.found {
 		return fmt.Errorf("%s%s: %w", l.Loc.Prefix(), l.What, &runtime.RangeError{Index: int(f.bad.index), Limit: int(f.bad.limit)})
 	}
 	return nil
+}
+
+// backwardsPieces is the most pieces that a round of one thread's launch is in when it is gone through backwards.
+const backwardsPieces = 4
+
+// byCaller runs the launch in progress on the caller's thread. Neighbouring chunks are one, or several where they are gone through backwards.
+func (f *frame) byCaller(r *run) {
+	step := r.points
+	if f.backwards && !r.alone {
+		chunks := r.chunks / r.rounds
+		step = (chunks + backwardsPieces - 1) / backwardsPieces * r.perChunk
+	}
+	pieces := (r.points + step - 1) / step
+	for k := range r.rounds * pieces {
+		if f.backwards {
+			k = r.rounds*pieces - 1 - k
+		}
+		first := k % pieces * step
+		f.part(f.team.caller, k/pieces, first, min(r.points, first+step), r.longRound)
+	}
 }
 
 // noWords stand for those that differ from chunk to chunk.

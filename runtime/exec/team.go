@@ -10,8 +10,9 @@ import (
 	"github.com/nnc-lang/nnc/runtime/code"
 )
 
-// team is the threads that compute together. Work is handed out in chunks by a counter, so that the caller never waits for a thread that has not
-// started; what the chunks are does not depend on how many threads there are. Threads wait actively for some time after they last had work,
+// team is the threads that compute together. Each has a part of the chunks of a launch, in their order, so that it works on what it has in its cache from
+// the launch before; when it has done them, it takes those that others have not begun, so that the caller never waits for a thread that has not
+// started. What the chunks are does not depend on how many threads there are. Threads wait actively for some time after they last had work,
 // and then sleep.
 //
 // Instances of one number of threads share a team; a call has it to itself.
@@ -25,10 +26,18 @@ type team struct {
 
 // job is one launch that is being computed.
 type job struct {
-	run    chunked
-	chunks int64
-	next   atomic.Int64
-	done   atomic.Int64
+	run       chunked
+	chunks    int64
+	backwards bool   // each part is gone through from its last chunk to its first
+	parts     []part // one for each thread, the caller's first
+	done      atomic.Int64
+}
+
+// part is the chunks that one thread takes first.
+type part struct {
+	taken       atomic.Int64
+	first, size int64
+	_           [40]byte // the rest of a cache line
 }
 
 // chunked is work in chunks.
@@ -38,6 +47,7 @@ type chunked interface {
 
 // worker is a thread's memory.
 type worker struct {
+	number  int // in the team
 	stack   *code.Stack
 	words   []uint64
 	fault   [3]int64
@@ -67,11 +77,12 @@ func teamOf(threads int) (*team, error) {
 	if t.caller, err = newWorker(); err != nil {
 		return nil, err
 	}
-	for range threads - 1 {
+	for k := range threads - 1 {
 		w, err := newWorker()
 		if err != nil {
 			return nil, err
 		}
+		w.number = 1 + k
 		t.workers = append(t.workers, w)
 	}
 	for _, w := range t.workers {
@@ -169,27 +180,36 @@ func (t *team) work(w *worker) {
 	}
 }
 
-// help computes chunks until none are left.
+// help computes chunks until none are left: w's own, and then those of the threads after it.
 func (j *job) help(w *worker) {
-	for {
-		k := j.next.Add(1) - 1
-		if k >= j.chunks {
-			return
+	n := int64(0)
+	for k := range j.parts {
+		p := &j.parts[(w.number+k)%len(j.parts)]
+		for c := p.taken.Add(1) - 1; c < p.size; c = p.taken.Add(1) - 1 {
+			if j.backwards {
+				c = p.size - 1 - c
+			}
+			j.run.chunk(w, int(p.first+c))
+			n++
 		}
-		j.run.chunk(w, int(k))
-		j.done.Add(1)
 	}
+	j.done.Add(n)
 }
 
-// do computes all chunks of f; the caller takes part.
-func (t *team) do(chunks int, f chunked) {
+// do computes all chunks of f, in the order of their numbers or backwards as far as threads leave that to choose; the caller takes part.
+func (t *team) do(chunks int, backwards bool, f chunked) {
 	if len(t.workers) == 0 || chunks == 1 {
 		for k := range chunks {
 			f.chunk(t.caller, k)
 		}
 		return
 	}
-	j := &job{run: f, chunks: int64(chunks)}
+	j := &job{run: f, chunks: int64(chunks), backwards: backwards, parts: make([]part, 1+len(t.workers))}
+	for k := range j.parts {
+		p := &j.parts[k]
+		p.first = int64(chunks * k / len(j.parts))
+		p.size = int64(chunks*(k+1)/len(j.parts)) - p.first
+	}
 	t.job.Store(j)
 	for _, w := range t.workers {
 		if w.asleep.Load() {

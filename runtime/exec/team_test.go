@@ -33,7 +33,7 @@ func TestIdleThreadsSleep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 20 {
-		team.do(2, &meeting{team: team})
+		team.do(2, false, &meeting{team: team})
 		deadline := time.Now().Add(time.Minute)
 		for rested := 0; rested < 20; time.Sleep(time.Millisecond) {
 			rested++
