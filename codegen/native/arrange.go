@@ -15,7 +15,7 @@ import (
 func (l *lowering) arrange(
 	f *ir.Func, least int, epilogues map[*ir.Instr]*epilogue, unpooled map[*ir.Value]*unpooled, kept []*ir.Value, fromSums map[*ir.Instr]*update,
 ) *ir.Func {
-	a := &arranger{lowering: l, least: least, epilogues: epilogues, fromSums: fromSums, made: map[string]*ir.Value{}}
+	a := &arranger{lowering: l, least: least, epilogues: epilogues, fromSums: fromSums, made: map[string]*ir.Value{}, fixed: fixedValues(f)}
 	g := *f
 	a.instrs(g.Body)
 	g.Body = l.join(a.body, slices.Concat(kept, a.later), unpooled, func(in *ir.Instr) bool { return epilogues[in] != nil })
@@ -39,6 +39,7 @@ type arranger struct {
 	later     []*ir.Value           // what updates read
 	body      []*ir.Instr
 	made      map[string]*ir.Value // copies, by what they are and of what
+	fixed     map[*ir.Value]bool   // what stays the same between calls
 
 	around *arranger               // of the function that holds the scan whose body this is
 	rounds int                     // of the scan
@@ -67,10 +68,7 @@ func (a *arranger) nest(in *ir.Instr) {
 	values := slices.Clone(in.Args)
 	repeats := make([]int, len(in.Args))
 	for k, v := range in.Args {
-		repeats[k] = 1
-		if a.same[v] != nil {
-			repeats[k] = a.rounds
-		}
+		repeats[k] = a.repeats(v)
 	}
 	for _, part := range a.prepare(in.Nest, types, repeats) {
 		args := make([]*ir.Value, len(part.args))
@@ -90,6 +88,30 @@ func (a *arranger) nest(in *ir.Instr) {
 		}
 		a.body = append(a.body, &last)
 	}
+}
+
+// repeats returns how often what reads v is computed while v stays the same.
+func (a *arranger) repeats(v *ir.Value) int {
+	switch outside := a.same[v]; {
+	case a.fixed[v]:
+		return keptRepeats
+	case outside != nil:
+		return min(keptRepeats, a.rounds*a.around.repeats(outside))
+	}
+	return 1
+}
+
+// fixedValues returns the values of cells in a function that changes none: they, and what is computed of them alone, stay the same between
+// calls. A cell of bf16 is read as it is.
+func fixedValues(f *ir.Func) map[*ir.Value]bool {
+	fixed, changes := map[*ir.Value]bool{}, false
+	eachCell(f, func(_ *ir.Cell, write bool) { changes = changes || write })
+	for _, in := range f.Body {
+		if in.Op == ir.OpRead && !in.Cell.Half && !changes {
+			fixed[in.Result()] = true
+		}
+	}
+	return fixed
 }
 
 // copy returns the value of a nest, which is made unless there is an equal one.
@@ -120,6 +142,7 @@ func (a *arranger) copy(n *ir.Nest, args []*ir.Value, loc ir.Loc) *ir.Value {
 	in.Results = []*ir.Value{z}
 	a.body = append(a.body, in)
 	a.made[key] = z
+	a.fixed[z] = !slices.ContainsFunc(args, func(v *ir.Value) bool { return !a.fixed[v] })
 	return z
 }
 
@@ -127,7 +150,7 @@ func (a *arranger) copy(n *ir.Nest, args []*ir.Value, loc ir.Loc) *ir.Value {
 func (a *arranger) scan(in *ir.Instr) {
 	sc := *in.Scan
 	body := a.fuse(sc.Body)
-	inner := &arranger{lowering: a.lowering, least: a.least, made: map[string]*ir.Value{}, around: a, same: map[*ir.Value]*ir.Value{}}
+	inner := &arranger{lowering: a.lowering, least: a.least, made: map[string]*ir.Value{}, fixed: map[*ir.Value]bool{}, around: a, same: map[*ir.Value]*ir.Value{}}
 	inner.rounds = int(weight(sc.Trip))
 	for k, v := range body.Params {
 		if k > sc.Carried+sc.Slices {

@@ -86,7 +86,76 @@ func (e *emitter) inner() *scope { return e.scopes[len(e.scopes)-1] }
 // digit is one of the indices that a point's number consists of: of an outer loop, of the tiles of a row loop, or else of those of the vector loop.
 type digit struct {
 	extent    value.Value
-	loop, row int // −1: it is not of this kind
+	loop, row int  // −1: it is not of this kind
+	blocks    bool // of the tiles of both loops, see Note [Blocks of rows]
+}
+
+// Note [Blocks of rows]
+//
+// The tiles of a matrix product are gone through in blocks of some rows: in a block one tile of the vector loop after the other, and in that the
+// tiles of rows. So what a tile of the vector loop reads is used by all rows of the block while it is in the first-level cache, and what the rows read
+// comes from memory once; and neighbouring chunks are neighbouring rows, which a thread has in its cache from the launch before. The last block may be
+// smaller.
+
+// blockTiles is how many tiles of rows a block has at most, about.
+const blockTiles = 7
+
+// blocks tells whether the tiles are gone through in blocks of rows.
+func (t *loopNest) blocks() bool {
+	return t.across && (t.tile > 0 || t.panels() >= 0) && len(t.rows) == 1 && len(t.post) == 0 && t.stream == nil
+}
+
+// panels returns the loop that stands for tiles of the vector loop where that is not tiled: the last outer one, if what the rows read does not depend on it; −1:
+// there is none.
+func (t *loopNest) panels() int {
+	if t.tile > 0 || len(t.outer) == 0 || len(t.rows) != 1 {
+		return -1
+	}
+	last, row := t.outer[len(t.outer)-1], t.rows[0].loop
+	var visit func(nd *node) bool
+	visit = func(nd *node) bool {
+		if a := nd.access; a != nil && a.uses(row) && a.uses(last) {
+			return false
+		}
+		return !slices.ContainsFunc(nd.args, func(a *node) bool { return !visit(a) })
+	}
+	if !visit(t.roots[0]) {
+		return -1
+	}
+	return last
+}
+
+// acrossBlock returns the number of tiles of the vector loop, or of what stands for them.
+func (e *emitter) acrossBlock() poly {
+	if p := e.panels(); p >= 0 {
+		return e.extents[p]
+	}
+	return e.sizes.tiles(e.extents[e.v], e.tile)
+}
+
+// inBlocks returns the numbers of the tiles of the vector loop and of the row loop that a number of both stands for.
+func (e *emitter) inBlocks(in *scope, number value.Value) (tile, row value.Value) {
+	w := e.rows[0]
+	tiles, rows := e.size(e.acrossBlock()), e.sizes.rowTiles(e.extents[w.loop], w.n)
+	s := e.entry()
+	up := func(a, b value.Value) value.Value { // ⌈a / b⌉
+		return s.blk.NewUDiv(s.add(a, s.sub(b, int64Const(1))), b)
+	}
+	size := s.memo("rows of a block", func() value.Value {
+		if n, ok := rows.isConst(); ok {
+			count := (n + blockTiles - 1) / blockTiles
+			return int64Const((n + count - 1) / count)
+		}
+		return up(e.size(rows), up(e.size(rows), int64Const(blockTiles)))
+	})
+	whole := s.memo("tiles of a block", func() value.Value { return s.mul(tiles, size) })
+	block := in.blk.NewUDiv(number, whole)
+	first := in.mul(block, size)
+	rest := in.sub(number, in.mul(block, whole))
+	left := in.sub(e.size(rows), first)
+	left = in.choose(in.icmp(enum.IPredSLT, left, size), left, size)
+	tile = in.blk.NewUDiv(rest, left)
+	return tile, in.add(first, in.sub(rest, in.mul(tile, left)))
 }
 
 // points writes the loop over the points p: the outer loops and the tiles of the vector loop, flattened. Their indices are carried from point to
@@ -95,17 +164,25 @@ func (e *emitter) points() {
 	s := e.entry()
 	var order []digit
 	for _, l := range e.outer {
-		order = append(order, digit{e.size(e.extents[l]), l, -1})
+		if !e.blocks() || l != e.panels() {
+			order = append(order, digit{extent: e.size(e.extents[l]), loop: l, row: -1})
+		}
 	}
-	if e.tile > 0 {
-		order = append(order, digit{e.size(e.sizes.tiles(e.extents[e.v], e.tile)), -1, -1})
-	}
-	for k, w := range e.rows {
-		d := digit{e.size(e.sizes.rowTiles(e.extents[w.loop], w.n)), -1, k}
-		if len(e.post) > 0 { // what is updated is gone through as it lies
-			order = slices.Insert(order, k, d)
-		} else {
-			order = append(order, d)
+	if e.blocks() {
+		w := e.rows[0]
+		both := e.acrossBlock().mul(e.sizes.rowTiles(e.extents[w.loop], w.n))
+		order = append(order, digit{extent: e.size(both), loop: -1, row: -1, blocks: true})
+	} else {
+		if e.tile > 0 {
+			order = append(order, digit{extent: e.size(e.sizes.tiles(e.extents[e.v], e.tile)), loop: -1, row: -1})
+		}
+		for k, w := range e.rows {
+			d := digit{extent: e.size(e.sizes.rowTiles(e.extents[w.loop], w.n)), loop: -1, row: k}
+			if len(e.post) > 0 { // what is updated is gone through as it lies
+				order = slices.Insert(order, k, d)
+			} else {
+				order = append(order, d)
+			}
 		}
 	}
 	digits, extents := make([]value.Value, len(order)), make([]value.Value, len(order))
@@ -129,6 +206,11 @@ func (e *emitter) points() {
 				e.at[d.loop] = digits[k]
 			case d.row >= 0:
 				more[d.row] = digits[k]
+			case d.blocks:
+				tile, more[0] = e.inBlocks(in, digits[k])
+				if p := e.panels(); p >= 0 {
+					e.at[p], tile = tile, nil
+				}
 			default:
 				tile = digits[k]
 			}
@@ -382,6 +464,7 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 			states = append(states, st...)
 		}
 		states = e.reducedLoops(0, states, func(states []value.Value) []value.Value {
+			e.fetchColumns(ins[0])
 			out := make([]value.Value, 0, len(states))
 			for k, in := range ins {
 				out = append(out, e.accumulate(in, states[k*width:(k+1)*width])...)
@@ -398,6 +481,27 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 		}
 	})
 }
+
+// fetchColumns asks for what later tiles of rows read, where rows are neighbours in memory and the terms of a sum are far apart: the processor does not foresee that.
+func (e *emitter) fetchColumns(in *instance) {
+	if !e.across || len(e.rows) != 1 || e.single || len(e.reduced) == 0 || e.combine != ir.Sum {
+		return
+	}
+	row, term := e.rows[0].loop, e.reduced[len(e.reduced)-1]
+	for _, nd := range e.roots[0].args {
+		a := nd.access
+		if a == nil || !a.off.coef(row).is(1) || a.off.coef(term) == nil || a.fails() || !a.flat {
+			continue
+		}
+		if n, known := a.off.coef(term).isConst(); known && n >= lineElements {
+			p := e.inner().at(e.pointer(e.wordOperand(a.operand), memType(e.types[a.operand])), e.linear(a.off, in))
+			e.inner().prefetch(e.inner().at(p, int64Const(lineElements)), false)
+		}
+	}
+}
+
+// lineElements is the f32 elements of a cache line.
+const lineElements = 16
 
 // width returns the number of lanes of a value at a point.
 func (e *emitter) width() int {

@@ -61,7 +61,11 @@ func (t *loopNest) data() exec.Kernel {
 		k.Vectors = l == t.v
 	}
 	k.Points, k.Splits, k.Work = t.sizes.export(points), t.sizes.export(splits), t.sizes.export(work)
-	if len(t.post) == 0 { // whose tiles of rows are not the innermost ones
+	switch {
+	case len(t.post) > 0: // the tiles of rows are not the innermost ones
+	case t.blocks():
+		k.Group = exec.Whole(blockTiles)
+	default:
 		k.Group = t.sizes.export(group)
 	}
 	if t.stream != nil {

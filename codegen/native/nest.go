@@ -362,7 +362,7 @@ func (c *nestCompiler) order(p *stream) {
 		}
 	}
 	if c.across && !c.scatter {
-		c.tile = 4096
+		c.tile = 512
 		if c.combine != ir.Map {
 			c.tile = 1024
 		}

@@ -28,6 +28,9 @@ const assumed = 32
 // worthCopying is how often each element of an operand must be read for a copy to pay.
 const worthCopying = 64
 
+// shortSum is the number of terms below which lanes that are partial sums are mostly idle.
+const shortSum = 16
+
 // prepare is prepare where it is wanted; where not, n is the only step.
 func (a *arranger) prepare(n *ir.Nest, types []ir.Type, repeats []int) []*prepared {
 	if !a.does(doPrepare) {
@@ -43,20 +46,20 @@ func (a *arranger) prepare(n *ir.Nest, types []ir.Type, repeats []int) []*prepar
 // prepare returns the steps that compute n.
 //
 // least is the size that symbols have at least: panels that pay only for larger ones are not made. repeats tells of each operand how often the
-// nest is computed while that operand stays the same.
+// nest is computed while that operand stays the same; keptRepeats of one that stays the same from call to call.
 func prepare(n *ir.Nest, types []ir.Type, repeats []int, level Level, least int) []*prepared {
 	args := make([]int, len(types))
 	for i := range args {
 		args[i] = i
 	}
-	c := &contraction{nest: n, args: args, types: slices.Clone(types), repeats: slices.Clone(repeats)}
+	c := &contraction{nest: n, args: args, types: slices.Clone(types), repeats: slices.Clone(repeats), least: least}
 	if c.applies() {
 		c.order()
 		for i := range 2 {
 			c.pad(i)
 		}
 		for i := range 2 {
-			if !c.panels(i, level, least) {
+			if !c.panels(i, level) {
 				c.permute(i)
 			}
 		}
@@ -72,6 +75,7 @@ type contraction struct {
 	steps []*prepared
 
 	repeats []int // of the operands
+	least   int   // of symbols
 }
 
 // applies reports whether the nest is a sum of products of reads with affine indices.
@@ -117,6 +121,15 @@ func (c *contraction) points() float64 {
 	return w
 }
 
+// terms returns how many products are summed for an element of the result.
+func (c *contraction) terms() float64 {
+	w := 1.0
+	for _, ix := range c.nest.Index[c.nest.Out:] {
+		w *= weight(ix.Extent)
+	}
+	return w
+}
+
 // replace makes operand read number i a read of the result of a step.
 func (c *contraction) replace(i int, copyNest *ir.Nest, index []ir.Affine) {
 	old := c.args[c.read(i).Operand]
@@ -137,8 +150,30 @@ func (c *contraction) replace(i int, copyNest *ir.Nest, index []ir.Affine) {
 // operand returns the type of read number i's operand.
 func (c *contraction) operand(i int) ir.Type { return c.types[c.args[c.read(i).Operand]] }
 
-// repeated returns how often the nest is computed while the operand of read number i stays the same.
-func (c *contraction) repeated(i int) float64 { return float64(c.repeats[c.args[c.read(i).Operand]]) }
+// keptRepeats stands for as many times as one likes: copies of what stays the same from call to call are kept between them.
+const keptRepeats = 1 << 20
+
+// worthKeeping is how often each element must be read in a call for a copy to be kept beside the operand: what is read less often takes as long
+// as its bytes, in whatever order.
+const worthKeeping = 16
+
+// repeated returns how often the nest is computed while the operand of read number i stays the same, as far as a copy of it may make use of that.
+func (c *contraction) repeated(i int) float64 {
+	repeats := c.repeats[c.args[c.read(i).Operand]]
+	if repeats >= keptRepeats && c.leastPoints() < worthKeeping*sizeOf(c.least, c.operand(i).Shape...) {
+		return 1
+	}
+	return float64(repeats)
+}
+
+// leastPoints returns how many products are summed if symbols have the least size.
+func (c *contraction) leastPoints() float64 {
+	points := 1.0
+	for _, ix := range c.nest.Index {
+		points *= sizeOf(c.least, ix.Extent)
+	}
+	return points
+}
 
 // pad copies the operand of a guarded read with what lies around it.
 func (c *contraction) pad(i int) {
@@ -219,7 +254,11 @@ func (c *contraction) permute(i int) {
 		return
 	}
 	t := c.operand(i)
-	if c.points()*c.repeated(i) < worthCopying*weight(t.Shape...) {
+	worth := float64(worthCopying)
+	if c.least >= assumed && c.terms() < shortSum {
+		worth /= 8
+	}
+	if c.points()*c.repeated(i) < worth*weight(t.Shape...) {
 		return
 	}
 	move := func(x []ir.Affine) []ir.Affine {
@@ -242,7 +281,7 @@ const (
 
 // panels copies an operand that is read along the vector loop into panels, and splits that loop into one over panels and one within them. It
 // fails (false) where that does not pay or the loop is not of whole panels.
-func (c *contraction) panels(i int, level Level, least int) bool {
+func (c *contraction) panels(i int, level Level) bool {
 	v := c.vectorLoop()
 	r := c.read(i)
 	if v < 0 || r.Guarded || c.uses(1-i, v) {
@@ -267,11 +306,8 @@ func (c *contraction) panels(i int, level Level, least int) bool {
 	if d, ok := t.Shape[at].IsConst(); !ok || d != n {
 		return false
 	}
-	points, elements := c.repeated(i), sizeOf(least, t.Shape...)
-	for _, ix := range c.nest.Index {
-		points *= sizeOf(least, ix.Extent)
-	}
-	if points < worthPanels*elements || elements < panelLengths*float64(n) {
+	elements := sizeOf(c.least, t.Shape...)
+	if c.leastPoints()*c.repeated(i) < worthPanels*elements || elements < panelLengths*float64(n) {
 		return false
 	}
 	// The copy's dimensions: panels, the others in their order, and the elements within a panel.

@@ -29,6 +29,7 @@ type bound struct {
 	prepared atomic.Int64 // 1 + Instance.reshapes when the cells were found to have the shapes that are needed
 	frames   []*frame     // that no call uses; the instance's cache is locked for them
 	calls    int          // so far, likewise
+	writing  bool         // a call may change a cell
 	counts   [][]float64  // of the checks' proofs
 	writes   []int        // the cells that a call may change
 }
@@ -80,7 +81,7 @@ const (
 
 // bind makes the launch table of a function for given symbols. If keep is set, what depends on cells alone is kept between calls.
 func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) {
-	b := &bound{fn: f, offset: make([]int, len(f.Slots)), aliases: make([][]int, len(f.Slots))}
+	b := &bound{fn: f, writing: f.changes(), offset: make([]int, len(f.Slots)), aliases: make([][]int, len(f.Slots))}
 	for k, s := range f.Slots {
 		root := f.Root(k)
 		if root != k {

@@ -602,7 +602,7 @@ func (i *Instance) takeFrame(b *bound) (*frame, error) {
 	}
 	f.stale = f.stale || address(f.arena) != address(arena) || f.shapesOf != i.reshapes.Load()
 	f.arena, f.observe, f.shapesOf = arena, i.observe, i.reshapes.Load()
-	f.backwards = !b.fn.changes() && b.calls%2 == 1
+	f.backwards = !b.writing && b.calls%2 == 1
 	b.calls++
 	return f, nil
 }
