@@ -35,6 +35,7 @@ func versionOf(a payload.About) string {
 // engine says how and where the model computes.
 type engine struct {
 	Folder      string          `help:"The folder that the program's relative paths start from; the current one, if it is left out." placeholder:"DIR"`
+	Allow       []string        `help:"Let the program read and write in this folder, which is not below the one it starts from; for several, repeat it, or list them in NNC_ALLOW." placeholder:"FOLDER" sep:"none"`
 	Threads     command.Threads `help:"Use this many threads, instead of all processors." placeholder:"N"`
 	Interpreter bool            `help:"Compute with the interpreter, even where there is machine code for this processor."`
 }
@@ -60,6 +61,9 @@ func (c *trainCmd) Run(std *command.Streams, a *attached) error {
 	}
 	if c.Folder != "" {
 		p.Settings = []string{"--folder", c.Folder}
+	}
+	for _, folder := range c.Allow {
+		p.Settings = append(p.Settings, "--allow", folder)
 	}
 	return c.Train.Run(std, p)
 }

@@ -4,6 +4,7 @@ package model
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"unsafe"
 
@@ -40,6 +41,7 @@ func (a *attached) program(e engine, std *command.Streams) (*command.Program, er
 		return nil, err
 	}
 	p.File = filepath.Join(e.Folder, a.about.File)
+	p.Allow = append(e.Allow, filepath.SplitList(os.Getenv("NNC_ALLOW"))...)
 	c := &command.Program{
 		Plan: p,
 		Make: build,
