@@ -113,7 +113,8 @@ func (o *Object) layout(a *Array, data, fill []byte) error {
 			}
 		}
 	default:
-		return fmt.Errorf("data layout of version %d is not supported", version)
+		// Version 5 came with HDF5 2.0, which writes it only where the newest format is asked for.
+		return fmt.Errorf("data layout of version %d is not supported: write the file anew with h5py.File(…, libver=(\"earliest\", \"v114\"))", version)
 	}
 	if c.short {
 		return errors.New("broken data layout")
