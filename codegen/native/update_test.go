@@ -432,6 +432,14 @@ func TestProofsReplaceChecks(t *testing.T) {
 	step("no number", 1, true)
 	x.F32[7] = 0.5
 	step("mended", 0, false)
+	for b := range 5 { // each product's square is finite, and that of their sum is not
+		x.F32[b*300+3], y.F32[b*200+5] = 1.2e19, 1
+	}
+	step("the square of a sum overflows", 1, true)
+	for b := range 5 {
+		x.F32[b*300+3] = 0.5
+	}
+	step("mended again, not tried", 1, false)
 
 	g := random(3, tensor.F32, 5, 6, 20)
 	if n, err := checksOf(t, p, "logarithm", g); n != 1 || err != nil {
