@@ -11,6 +11,7 @@ import (
 
 	"github.com/nnc-lang/nnc/convert/keras"
 	"github.com/nnc-lang/nnc/ir/diag"
+	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/lang"
 	"github.com/nnc-lang/nnc/runtime/weights"
@@ -71,6 +72,12 @@ func predicts(t *testing.T, c *compiled, inputs, outputs []*tensor.Tensor) {
 // imported makes a program of a file of Keras and gives it the file's weights.
 func imported(t *testing.T, file string) (c *compiled, text string) {
 	t.Helper()
+	return extended(t, file, "", lang.Options{}, setting{backend: backends[0], precision: tensor.F32})
+}
+
+// extended is imported with more text behind the program.
+func extended(t *testing.T, file, more string, options lang.Options, s setting) (c *compiled, text string) {
+	t.Helper()
 	f, err := weights.Read(file)
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +86,8 @@ func imported(t *testing.T, file string) (c *compiled, text string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c = compile(t, diag.NewFile("imported.nn", text), lang.Options{}, setting{backend: backends[0], precision: tensor.F32})
+	text += more
+	c = compile(t, diag.NewFile("imported.nn", text), options, s)
 	if err := weights.LoadProgram(file, c.Program, c.plan); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
@@ -136,6 +144,59 @@ func TestImport(t *testing.T) {
 	if checked < 34 {
 		t.Errorf("only %d files", checked)
 	}
+}
+
+// trainings are the jobs of keras_training.py: what the model's output is compared with the target by, and the optimizer.
+var trainings = map[string]struct{ loss, optimizer string }{
+	"conv":      {"categorical_crossentropy", "sgd(0.02, momentum: 0.9)"},
+	"residual":  {"mse", "adam(0.01)"},
+	"recurrent": {"binary_crossentropy", "sgd(1, momentum: 0.9)"},
+}
+
+// Imported models learn as in Keras: the loss of each step, and the predictions after the last one.
+func TestImportTrains(t *testing.T) {
+	onEach(t, func(t *testing.T, s setting) {
+		for name, job := range trainings {
+			t.Run(name, func(t *testing.T) {
+				path := filepath.Join(interchange, "training", name)
+				tensors := readTensors(t, filepath.Join("interchange", "training", name))
+				inputs, outputs := readCase(t, filepath.Join("training", name))
+				file := unzipped(t, path+".keras.gz")
+				bare, _ := imported(t, file)
+				model := bare.plan.Models[0]
+				params := bare.Module().Func(model.Predict).Params
+				target := tensors["target"]
+				batch := map[string]*tensor.Tensor{"target": target}
+				given := []plan.Field{{Name: "target", DType: target.DType, Shape: target.Shape[1:]}}
+				var names []string
+				for i, x := range inputs {
+					p := params[i]
+					names = append(names, p.Name)
+					batch[p.Name] = x.To(p.Type.DType)
+					given = append(given, plan.Field{Name: p.Name, DType: p.Type.DType, Shape: x.Shape[1:]})
+				}
+				more := fmt.Sprintf(`
+data Examples { source: csv("none.csv", columns: { target: rest, %s: f32 }), batch: %d, shuffle: false }
+
+train on Examples {
+    loss:      %s(%s(%s), target)
+    optimizer: %s
+    epochs:    1
+}
+`, strings.Join(names, ": f32, "), target.Shape[0], job.loss, model.Name, strings.Join(names, ", "), job.optimizer)
+				c, _ := extended(t, file, more, lang.Options{Schema: fields(given...)}, s)
+				step := c.plan.Trains[0].Step
+				at := slices.Index(c.Module().Func(step).ResultNames, "loss")
+				for k := range tensors["losses"].Len() {
+					batch["step"] = tensor.FromI32([]int32{int32(k)})
+					loss := c.call(t, step, batch)[at]
+					compare(t, fmt.Sprint("loss of step ", k), loss, rowsFrom(tensors["losses"], k, 1), tolerance{0, 1e-5})
+				}
+				got := c.call(t, model.Predict, batch)
+				compare(t, "predictions", got[0], outputs[0], tolerance{1e-5, 0})
+			})
+		}
+	})
 }
 
 // torchPrograms are the modules of torch_models.py, and how their names belong to the program's.
