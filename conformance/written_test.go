@@ -170,3 +170,34 @@ func TestWritten(t *testing.T) {
 		})
 	}
 }
+
+// Files that have weights by name are read again as they were written, by programs with parameters of layers and of their own.
+func TestWrittenByName(t *testing.T) {
+	text := `model Net(x: f32[4, 4, 3]) -> f32[2] {
+    param shift: f32[3] = zeros
+    x + shift |> Conv2D(3, 3, padding: "same") |> BatchNorm() |> Flatten() |> Dense(2)
+}`
+	s := setting{backend: backends[0], precision: tensor.F32}
+	c := compile(t, diag.NewFile("net.nn", text), lang.Options{}, s)
+	fill(t, c)
+	inputs := exampleInputs(c.plan.Models[0])
+	want := predicted(t, c, inputs)
+	for _, ext := range []string{".safetensors", ".npz"} {
+		file := filepath.Join(t.TempDir(), "net"+ext)
+		if note, err := weights.SaveProgram(file, c.Program, c.plan); err != nil || note != "" {
+			t.Fatal(ext, note, err)
+		}
+		blank := compile(t, diag.NewFile("net.nn", text), lang.Options{}, s)
+		if err := weights.LoadProgram(file, blank.Program, blank.plan); err != nil {
+			t.Fatal(ext, err)
+		}
+		compare(t, ext, predicted(t, blank, inputs)[0], want[0], tolerance{})
+	}
+	torch := compile(t, diag.NewFile("own.nn", `model Own(x: f32[2]) -> f32[2] {
+    param weight: f32[2, 2] = zeros
+    weight @ x
+}`), lang.Options{}, s)
+	if err := weights.CheckSave("own.npz", torch.plan); err == nil || !strings.Contains(err.Error(), "PyTorch") {
+		t.Error("a parameter of the name weight:", err)
+	}
+}

@@ -10,8 +10,12 @@ import (
 	"github.com/nnc-lang/nnc/lang/syntax"
 )
 
-// weightSuffixes are the ends of the names of files that weights can be read from.
+// weightSuffixes are the ends of the names of files of weights.
 var weightSuffixes = []string{".h5", ".keras", ".safetensors", ".npz"}
+
+func isWeights(file string) bool {
+	return slices.ContainsFunc(weightSuffixes, func(s string) bool { return strings.HasSuffix(file, s) })
+}
 
 // load reads `load: "trunk.h5" into trunk`: which cells begin with the values in the file.
 func (t *trainer) load(f *frame, p *plan.Train) {
@@ -21,7 +25,7 @@ func (t *trainer) load(f *frame, p *plan.Train) {
 		return
 	}
 	l := &plan.Load{File: t.set.text("load", ""), At: f.locate(g.node.Span())}
-	if l.File != "" && !slices.ContainsFunc(weightSuffixes, func(s string) bool { return strings.HasSuffix(l.File, s) }) {
+	if l.File != "" && !isWeights(l.File) {
 		f.errorf(g.node.Span(), diag.UnknownFormat, "weights are read from files whose names end in .h5, .keras, .safetensors or .npz, not %q", l.File)
 		return
 	}

@@ -308,8 +308,8 @@ func (t *trainer) readPlan(f *frame, p *plan.Train) {
 	p.Save = t.set.text("save", "")
 	if g := t.set.given["save"]; g != nil {
 		p.SaveAt = f.locate(g.node.Span())
-		if p.Save != "" && !strings.HasSuffix(p.Save, ".h5") && !strings.HasSuffix(p.Save, ".keras") {
-			f.errorf(g.node.Span(), diag.UnknownFormat, "weights are saved in Keras's formats, in a file whose name ends in .h5 or .keras, not %q", p.Save).Fix = `write save: "` + strings.TrimSuffix(p.Save, path.Ext(p.Save)) + `.h5"`
+		if p.Save != "" && !isWeights(p.Save) {
+			f.errorf(g.node.Span(), diag.UnknownFormat, "weights are saved in files whose names end in .h5, .keras, .safetensors or .npz, not %q", p.Save).Fix = `write save: "` + strings.TrimSuffix(p.Save, path.Ext(p.Save)) + `.h5"`
 		}
 	}
 	if t.set.given["epochs"] == nil && !t.set.wrong {

@@ -1,11 +1,15 @@
 package weights
 
 import (
+	"archive/zip"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -151,3 +155,31 @@ func npyElement(kind string, width int, big bool) func(t *tensor.Tensor, i int, 
 	}
 	return nil
 }
+
+// EncodeNPZ writes the tensors sorted by name as NumPy's savez does.
+func EncodeNPZ(w io.Writer, tensors map[string]*tensor.Tensor) error {
+	z := zip.NewWriter(w)
+	for _, name := range slices.Sorted(maps.Keys(tensors)) {
+		f, err := z.CreateHeader(&zip.FileHeader{Name: name + ".npy", Method: zip.Store})
+		if err != nil {
+			return err
+		}
+		t := tensors[name]
+		shape := ""
+		for _, d := range t.Shape {
+			shape += strconv.Itoa(d) + ", " // a comma behind the last one as well: (3, )
+		}
+		header := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", npyNames[t.DType], shape)
+		header += strings.Repeat(" ", -(len(header)+11)&63) + "\n" // the data begin at a multiple of 64
+		head := binary.LittleEndian.AppendUint16([]byte("\x93NUMPY\x01\x00"), uint16(len(header)))
+		if _, err := f.Write(append(head, header...)); err != nil {
+			return err
+		}
+		if err := t.WriteElements(f); err != nil {
+			return err
+		}
+	}
+	return z.Close()
+}
+
+var npyNames = map[tensor.DType]string{tensor.F32: "<f4", tensor.F64: "<f8", tensor.I32: "<i4", tensor.Bool: "|b1"}

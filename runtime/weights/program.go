@@ -2,7 +2,9 @@ package weights
 
 import (
 	"fmt"
+	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -10,14 +12,19 @@ import (
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
+	"github.com/nnc-lang/nnc/runtime/atomicfile"
 )
 
-// SaveProgram writes a program's parameters and states to an .h5 file or a .keras. If the layers of one of its models have counterparts in Keras, and
+// SaveProgram writes a program's parameters and states in the format that the end of the path names: .safetensors and .npz have them by their names in
+// the program, in its layout; other files are Keras's, .h5 and .keras. If the layers of one of its models have counterparts in Keras, and
 // that model has all of them, the file is a whole Keras model; otherwise an .h5 holds the weights only, and note says why.
 //
 // Errors: a .keras of a program that has no counterpart in Keras; what happened while writing.
 func SaveProgram(path string, prog runtime.Program, p *plan.Program) (note string, err error) {
 	err = runtime.View(prog, func(cell func(string) (*tensor.Tensor, error)) error {
+		if encode := encoderOf(path); encode != nil {
+			return saveNamed(path, p, cell, encode)
+		}
 		m, err := modelOf(p, cell)
 		if err == nil {
 			note, err = WriteKeras(path, m)
@@ -29,10 +36,55 @@ func SaveProgram(path string, prog runtime.Program, p *plan.Program) (note strin
 
 // CheckSave says before a program is trained whether SaveProgram can write a file of that name.
 //
-// Errors: a .keras or a .weights.h5 of a program that has no counterpart in Keras.
+// Errors: a .keras or a .weights.h5 of a program that has no counterpart in Keras; a .safetensors or .npz with names that are PyTorch's.
 func CheckSave(path string, p *plan.Program) error {
+	if encoderOf(path) != nil {
+		return checkNames(p)
+	}
 	if m := describe(p); m.graph == nil && !holdsWeights(path) {
 		return m.noCounterpart()
+	}
+	return nil
+}
+
+// encoderOf is how tensors are written to a file of that name that has them by name; nil for files of Keras.
+func encoderOf(path string) func(io.Writer, map[string]*tensor.Tensor) error {
+	switch filepath.Ext(path) {
+	case ".safetensors":
+		return EncodeSafetensors
+	case ".npz":
+		return EncodeNPZ
+	}
+	return nil
+}
+
+// checkNames refuses parameters by which fromTorch would take a layer for one of PyTorch, and read its weights as laid out as there.
+func checkNames(p *plan.Program) error {
+	for name := range parameters(p) {
+		if own := weightName(name); own == "weight" || own == "weight_ih_l0" || own == "in_proj_weight" {
+			return fmt.Errorf("%s has a name of PyTorch, by which it would be read in PyTorch's layout: give the parameter another name, such as kernel, or save an .h5", name)
+		}
+	}
+	return nil
+}
+
+// saveNamed writes each parameter and state by its name.
+func saveNamed(
+	path string, p *plan.Program, cell func(string) (*tensor.Tensor, error), encode func(io.Writer, map[string]*tensor.Tensor) error,
+) error {
+	if err := checkNames(p); err != nil {
+		return err
+	}
+	tensors := map[string]*tensor.Tensor{}
+	for name := range parameters(p) {
+		t, err := cell(name)
+		if err != nil {
+			return err
+		}
+		tensors[ownerOf(name, p)+"."+weightName(name)] = t
+	}
+	if err := atomicfile.Write(path, 0o644, func(w io.Writer) error { return encode(w, tensors) }); err != nil {
+		return fmt.Errorf("writing %s: %w", path, err)
 	}
 	return nil
 }
