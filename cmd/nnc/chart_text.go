@@ -11,11 +11,11 @@ import (
 // The letters of pictures are those of the font Go Regular (Bigelow & Holmes, BSD licence), drawn once, large, into a sheet of cells, from which they are
 // made smaller. The first pixel of a cell says how far the next letter stands from this one, in pixels; 0 where the font has no such letter.
 //
-//go:generate go run -C glyph_templates . ../glyphs.png
+//go:generate go run -C glyphs . ../glyphs.png
 //go:embed glyphs.png
 var glyphSheet []byte
 
-// As in glyph_templates/main.go.
+// As in glyphs/main.go.
 const (
 	firstGlyph, lastGlyph  = ' ', 'ӿ'
 	glyphColumns           = 32

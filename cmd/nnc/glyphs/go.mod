@@ -1,4 +1,4 @@
-module github.com/nnc-lang/nnc/cmd/nnc/glyph_templates
+module github.com/nnc-lang/nnc/cmd/nnc/glyphs
 
 go 1.26.0
 

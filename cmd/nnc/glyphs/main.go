@@ -1,4 +1,4 @@
-// Command glyph_templates draws the letters of Go Regular that PNG pictures of nnc have, see cmd/nnc/chart_text.go, into the file that it is given. It is a module of
+// Command glyphs draws the letters of Go Regular that PNG pictures of nnc have, see cmd/nnc/chart_text.go, into the file that it is given. It is a module of
 // its own, since nobody who installs nnc needs what it is made with.
 package main
 
