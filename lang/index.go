@@ -687,6 +687,8 @@ func (f *frame) indexExpr(n syntax.Expr) (ir.Affine, bool) {
 		}
 		return ir.Affine{}, false
 	case poison:
+	case field:
+		f.noCount(n.Span(), v, "ids")
 	case number:
 		if v.exact != nil && v.exact.IsInt() {
 			f.errorf(n.Span(), diag.TooLarge, "%s is more than a dimension or an index can be", v)

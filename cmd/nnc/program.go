@@ -106,13 +106,13 @@ func (s source) load(std *command.Streams, use dataUse) (*loaded, error) {
 			return readSource(std, path)
 		},
 	})
+	if list.HasErrors() && command.CodeOf(list) == command.ExitWrong {
+		l.noteMissing(std, s.File) // first, as errors may follow from it
+	}
 	if len(list.All) > 0 {
 		command.Report(*std, list)
 	}
 	if list.HasErrors() {
-		if command.CodeOf(list) == command.ExitWrong {
-			l.noteMissing(std, s.File)
-		}
 		return nil, command.ReportedError{Code: command.CodeOf(list)}
 	}
 	program.Allow = allow

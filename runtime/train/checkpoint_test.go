@@ -210,6 +210,19 @@ func TestFailedWriteNamesTheGoodOne(t *testing.T) {
 	}
 }
 
+// An interrupted run that cannot save its state says what there is to go on from.
+func TestInterruptedWithoutSpace(t *testing.T) {
+	full := errors.New("no space left on device")
+	e := &InterruptedError{Command: "nnc run a.nn --resume", Checkpoint: "a.ckpt", Where: "epoch 2/3", Step: 9, Err: full}
+	if text := e.Error(); !strings.Contains(text, "the run is lost") || strings.Contains(text, e.Command) {
+		t.Error(text)
+	}
+	e.Kept = 6
+	if text := e.Error(); !strings.Contains(text, "what came after step 6 is lost; `nnc run a.nn --resume` goes on from there") {
+		t.Error(text)
+	}
+}
+
 // withSum closes a checkpoint's contents with their checksum.
 func withSum(contents []byte) []byte {
 	sum := sha256.Sum256(contents)

@@ -18,14 +18,17 @@ type InterruptedError struct {
 	Where      string // "epoch 3/15, step 20/50"
 	Step       int    // steps done
 	Err        error  // why the state could not be saved, or nil
+	Kept       int    // then: the step after which the last good checkpoint was made, or 0
 }
 
 // Error says how to go on.
 func (e *InterruptedError) Error() string {
 	text := fmt.Sprintf("interrupted after step %d (%s)", e.Step, e.Where)
 	switch {
+	case e.Err != nil && e.Kept > 0:
+		return fmt.Sprintf("%s: %v\n  note: what came after step %d is lost; `%s` goes on from there", text, e.Err, e.Kept, e.Command)
 	case e.Err != nil:
-		return fmt.Sprintf("%s: %v", text, e.Err)
+		return fmt.Sprintf("%s: %v\n  note: the run is lost; --resume needs a checkpoint, and there is none", text, e.Err)
 	case e.Checkpoint == "":
 		return text + "; checkpoints are off, so the state is lost"
 	}

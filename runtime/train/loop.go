@@ -280,7 +280,7 @@ func (r *run) tellEpoch(elapsed time.Duration, values map[string]float64) {
 func (r *run) interrupted() error {
 	r.clearBar()
 	e := &InterruptedError{Command: r.opt.Command, Checkpoint: r.saver.path, Where: r.done.describe(), Step: r.done.Step}
-	e.Err = r.save()
+	e.Err, e.Kept = r.save(), r.saver.goodStep
 	return e
 }
 

@@ -500,8 +500,14 @@ func (r *run) keepUnsaved(path string, last kept, err error) error {
 	if err := last.restore(r.prog); err != nil {
 		return err
 	}
-	if r.saver.path == "" || r.save() != nil {
-		return err
+	switch {
+	case r.saver.path != "" && r.save() == nil:
+	case r.saver.goodStep > 0:
+		return fmt.Errorf("%w; the state after step %d is in %s: `%s` goes on from there and tries again", err, r.saver.goodStep, r.saver.path, r.opt.Command)
+	case r.saver.path == "":
+		return fmt.Errorf("%w; checkpoints are off, so the run's weights are lost", err)
+	default:
+		return fmt.Errorf("%w; the run's weights are lost, since no checkpoint could be written either", err)
 	}
 	return fmt.Errorf("%w; nothing is lost: the state is in %s, and `%s` tries again", err, r.saver.path, r.opt.Command)
 }
