@@ -64,7 +64,10 @@ def main(folder, keep=None):
     folder = pathlib.Path(folder)
     print(f"keras {keras.__version__}, {keras.backend.backend()}")
     worst = 0.0
-    for path in sorted(folder.glob("*.keras")):
+    paths = sorted(folder.glob("*.keras"))
+    if not paths:
+        sys.exit(f"{folder} holds no .keras files: run NNC_WRITE={folder} go test ./conformance -run TestWritten first")
+    for path in paths:
         name = path.stem
         tensors = read(folder / f"{name}.safetensors")
         inputs, ours = numbered(tensors, "in"), numbered(tensors, "nnc")
