@@ -110,7 +110,7 @@ func (e *winogradWriter) direct() {
 							}
 							off := s.add(s.add(at, channel), int64Const((i/step*(wide/step)+j/step)*e.o))
 							for k, v := range e.after(s, z, 0, 0, channel, nil) {
-								s.store(v, s.at(e.pointer(exec.WordResult+k, llvmType(r[k])), off), nil)
+								s.store(v, s.at(e.pointer(exec.WordResult+k, memType(r[k])), off), nil)
 							}
 						}
 					}

@@ -31,6 +31,7 @@ type epilogue struct {
 	out    [2]ir.Affine // height and width of the results
 	parts  []*ir.Instr  // the nests that it stands for: the maximum, or the elementwise one, and the place of the maximum
 	place  bool         // there is the place of the maximum
+	bytes  bool         // it lies in memory as a byte: see narrow
 	done   bool         // the launches are made
 }
 
@@ -86,8 +87,10 @@ func (b *bodyLowering) epilogue(f *ir.Func, e *epilogue, in *ir.Instr) error {
 	}
 	e.done = true
 	var results []int
-	for _, part := range e.parts {
-		results = append(results, b.define(part.Result(), exec.Slot{Place: exec.Arena}))
+	for k, d := range e.dtypes() {
+		v := e.parts[k].Result()
+		b.number[v] = b.p.slot(exec.Slot{Type: ir.Type{DType: d, Shape: v.Type.Shape}, Place: exec.Arena})
+		results = append(results, b.number[v])
 	}
 	return b.convolution(f, e.in, e.convolution, e, results)
 }
@@ -179,7 +182,10 @@ func sameOver(n, m *ir.Nest) bool {
 
 // dtypes returns the element types of the kernel's results.
 func (e *epilogue) dtypes() []tensor.DType {
-	if e != nil && e.place {
+	switch {
+	case e != nil && e.bytes:
+		return []tensor.DType{tensor.F32, tensor.U8}
+	case e != nil && e.place:
 		return []tensor.DType{tensor.F32, tensor.I32}
 	}
 	return []tensor.DType{tensor.F32}
@@ -191,7 +197,7 @@ func (e *epilogue) key() string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, " then pooled %v, place %v of %d of %v to %v:", e.pooled, e.place, e.acc, e.types, e.out)
+	fmt.Fprintf(&b, " then pooled %v, place %v %v of %d of %v to %v:", e.pooled, e.place, e.bytes, e.acc, e.types, e.out)
 	writeExpr(&b, e.body)
 	return b.String()
 }

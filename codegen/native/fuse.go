@@ -199,7 +199,11 @@ func substitute(in, c *ir.Instr) {
 			return at[a.Index], true
 		})
 	})
-	// Operands that are read no more are dropped, so that equal nests look alike.
+	c.Nest, c.Args = withoutUnread(&n, args)
+}
+
+// withoutUnread returns n without the operands that it does not read, so that equal nests look alike.
+func withoutUnread(n *ir.Nest, args []*ir.Value) (*ir.Nest, []*ir.Value) {
 	used := make([]bool, len(args))
 	n.Reads(func(r *ir.Read) { used[r.Operand] = true })
 	to := make([]int, len(args))
@@ -210,10 +214,9 @@ func substitute(in, c *ir.Instr) {
 			kept = append(kept, a)
 		}
 	}
-	c.Nest = n.RewriteReads(func(r *ir.Read) *ir.Read {
+	return n.RewriteReads(func(r *ir.Read) *ir.Read {
 		clone := *r
 		clone.Operand = to[r.Operand]
 		return &clone
-	})
-	c.Args = kept
+	}), kept
 }

@@ -64,6 +64,7 @@ func (l *lowering) procedure(f *ir.Func) (*procedure, error) {
 	body, b.unpooled = l.unpool(body, kept)
 	b.def = definitions(body)
 	b.epilogues = l.epilogues(body, kept)
+	narrow(body, b.unpooled, b.epilogues, kept)
 	if err := b.body(l.arrange(body, leastSymbols(f), b.epilogues, b.unpooled, kept, l.updatesFromSums(body, inPlace))); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func llvmType(d tensor.DType) types.Type {
 // memType returns the type that elements of type d have in memory.
 func memType(d tensor.DType) types.Type {
 	switch d {
-	case tensor.Bool:
+	case tensor.Bool, tensor.U8:
 		return i8
 	case tensor.BF16:
 		return i16

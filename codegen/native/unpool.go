@@ -18,6 +18,30 @@ import (
 type unpooled struct {
 	masked *ir.Value // what the element at the place of each maximum is
 	place  *ir.Value // the number of that place in its window of 2×2
+	bytes  bool      // which lies in memory as a byte
+}
+
+// narrow has the places of maxima lie in memory as bytes that only kernels of Winograd's algorithm make and read, in f, whose values kept are needed as they are.
+func narrow(f *ir.Func, all map[*ir.Value]*unpooled, epilogues map[*ir.Instr]*epilogue, kept []*ir.Value) {
+	makes := map[*ir.Value]*epilogue{}
+	for _, e := range epilogues {
+		if e.place {
+			makes[e.parts[1].Result()] = e
+		}
+	}
+	for _, in := range f.Body {
+		for _, a := range reads(in, nil) {
+			delete(makes, a)
+		}
+	}
+	for _, v := range kept {
+		delete(makes, v)
+	}
+	for _, u := range all {
+		if e := makes[u.place]; e != nil {
+			e.bytes, u.bytes = true, true
+		}
+	}
 }
 
 // pooled returns the height and width of the pooled values.
@@ -177,7 +201,8 @@ func unpooling(in *ir.Instr, def map[*ir.Value]*ir.Instr) (masked *ir.Instr, pla
 		return nil, nil
 	}
 	shape := place.Type.Shape
-	masked = &ir.Instr{Op: ir.OpNest, Args: in.Args, Loc: in.Loc, Nest: &ir.Nest{Combine: ir.Map, Out: rank, Index: ir.Indices(shape), Body: body}}
+	nest, args := withoutUnread(&ir.Nest{Combine: ir.Map, Out: rank, Index: ir.Indices(shape), Body: body}, in.Args)
+	masked = &ir.Instr{Op: ir.OpNest, Args: args, Loc: in.Loc, Nest: nest}
 	masked.Results = []*ir.Value{{Type: ir.Type{DType: n.ResultDType(), Shape: shape}, Def: masked}}
 	return masked, place
 }

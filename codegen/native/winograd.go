@@ -57,6 +57,7 @@ type convolution struct {
 	strides [4]int // of the weights: of di, dj, c, o
 
 	unpooled bool         // x, or y of a gradient, is read as it was pooled: see Note [Gradients before pooling]
+	bytes    bool         // the places beside it are bytes
 	pooled   [2]ir.Affine // its height and width then
 }
 
@@ -241,7 +242,7 @@ func (b *bodyLowering) convolution(f *ir.Func, in *ir.Instr, c *convolution, e *
 	operand := []*ir.Value{read}
 	if u := b.unpooled[read]; u != nil {
 		of := *c
-		of.unpooled = true
+		of.unpooled, of.bytes = true, u.bytes
 		of.pooled = u.pooled()
 		c, operand = &of, []*ir.Value{u.masked, u.place}
 	}
@@ -301,7 +302,7 @@ func (w *winograd) key() string {
 		weights = ""
 	}
 	return fmt.Sprintf("winograd %d of %v×%v×%d + %v to %v×%d %s%s", w.part, w.images, w.in, w.c, w.offset, w.out, w.o, weights, w.epilogue.key()) +
-		fmt.Sprintf(" unpooled %v of %v", w.unpooled, w.pooled)
+		fmt.Sprintf(" unpooled %v of %v, bytes %v", w.unpooled, w.pooled, w.bytes)
 }
 
 // data returns what is needed to size a launch of w.

@@ -282,7 +282,8 @@ func firstLanes(n, k int) value.Value {
 // region returns where the high×wide elements of n channels from (row, col) on lie, and the distance of their rows. If some lie outside they
 // are copied with zeros around them.
 func (e *winogradWriter) region(s *scope, from, image, row, col value.Value, size [2]value.Value, high, wide, n, patchAt int) (base, stride value.Value) {
-	patch := s.at(e.memory, int64Const(e.at.patch+patchAt))
+	elem := from.Type().(*types.PointerType).ElemType
+	patch := value.Value(s.blk.NewBitCast(s.at(e.memory, int64Const(e.at.patch+patchAt)), types.NewPointer(elem)))
 	inside := s.and(below(s, row, size[0], high), below(s, col, size[1], wide))
 	width := s.mul(size[1], int64Const(n))
 	base = s.at(from, s.add(s.mul(s.add(s.mul(image, size[0]), row), width), s.mul(col, int64Const(n))))
@@ -304,7 +305,7 @@ func (e *winogradWriter) region(s *scope, from, image, row, col value.Value, siz
 					})
 				}, func(s *scope) {
 					e.vectorsOf(s, n, func(s *scope, c, mask value.Value) {
-						s.store(num(vector(e.lanes, f32), 0), s.at(to, c), mask)
+						s.store(num(vector(e.lanes, elem), 0), s.at(to, c), mask)
 					})
 				})
 			})
@@ -348,7 +349,10 @@ func (e *winogradWriter) elements(s *scope, from, image, row, col value.Value, s
 			for j := range half {
 				off := s.add(c, int64Const(j*n))
 				x[i][j] = s.load(s.at(values[i], off), e.lanes, mask, nil)
-				place[i][j] = s.bitcast(s.load(s.at(places[i], off), e.lanes, mask, nil), i32)
+				place[i][j] = s.load(s.at(places[i], off), e.lanes, mask, nil)
+				if e.bytes {
+					place[i][j] = s.blk.NewZExt(place[i][j], vector(e.lanes, i32))
+				}
 			}
 		}
 		return func(i, j int) value.Value {
@@ -356,6 +360,14 @@ func (e *winogradWriter) elements(s *scope, from, image, row, col value.Value, s
 			return s.choose(s.icmp(enum.IPredEQ, p, integer(p.Type(), int64(i%2*2+j%2))), x[i/2][j/2], zero)
 		}
 	}
+}
+
+// placeType returns the type of what is unpooled's places in memory.
+func (e *winogradWriter) placeType() types.Type {
+	if e.bytes {
+		return i8
+	}
+	return i32
 }
 
 // operandTile writes the transformation of a tile of x: V = Bᵀ d B.
@@ -390,7 +402,7 @@ func (e *winogradWriter) convolve() {
 	operands := exec.WordResult + len(r)
 	u, x := e.pointer(operands, f32), e.pointer(operands+1, f32)
 	if e.unpooled {
-		e.place = e.pointer(operands+2, f32) // as vectors of f32, whose bits are those of i32
+		e.place = e.pointer(operands+2, e.placeType())
 	}
 	for k := range e.epilogue.others() {
 		e.word(operands + e.operands() + k)
@@ -468,7 +480,7 @@ type results []struct {
 func (e *winogradWriter) results() results {
 	var r results
 	for k, d := range e.epilogue.dtypes() {
-		t := llvmType(d)
+		t := memType(d)
 		patch := e.top.at(e.memory, int64Const(e.at.result+k*tileOut*tileOut*e.o))
 		r = append(r, struct{ z, patch value.Value }{e.pointer(exec.WordResult+k, t), e.top.blk.NewBitCast(patch, types.NewPointer(t))})
 	}
@@ -566,6 +578,9 @@ func (e *winogradWriter) after(s *scope, z [tileOut][tileOut]value.Value, i, j i
 	if !p.place {
 		return []value.Value{most}
 	}
+	if p.bytes {
+		place = s.blk.NewTrunc(place, vector(e.lanes, i8))
+	}
 	return []value.Value{most, place}
 }
 
@@ -624,7 +639,7 @@ func (e *winogradWriter) partOfTile(s *scope, t tile, size [2]value.Value, side 
 func (e *winogradWriter) gradient() {
 	z, x, y := e.pointer(exec.WordResult, f32), e.pointer(exec.WordResult+1, f32), e.pointer(exec.WordResult+2, f32)
 	if e.unpooled {
-		e.place = e.pointer(exec.WordResult+3, f32) // as vectors of f32, whose bits are those of i32
+		e.place = e.pointer(exec.WordResult+3, e.placeType())
 	}
 	s := e.top
 	sums := s.at(e.memory, int64Const(e.at.sums))

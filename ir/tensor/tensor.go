@@ -10,7 +10,7 @@ import (
 type DType uint8
 
 // The element types. F64 exists only at run time, under `--precision f64`; programs say f32, i32, bool. BF16 is how weights may lie in memory, see
-// ir.Cell; no tensor has it.
+// ir.Cell, and U8 is how numbers of type i32 may that are known to be small; no tensor has either.
 const (
 	Invalid DType = iota
 	F32
@@ -18,9 +18,10 @@ const (
 	I32
 	Bool
 	BF16
+	U8
 )
 
-var dtypeNames = [...]string{Invalid: "invalid", F32: "f32", F64: "f64", I32: "i32", Bool: "bool", BF16: "bf16"}
+var dtypeNames = [...]string{Invalid: "invalid", F32: "f32", F64: "f64", I32: "i32", Bool: "bool", BF16: "bf16", U8: "u8"}
 
 // String returns the type's name in the language.
 func (d DType) String() string { return dtypeNames[d] }

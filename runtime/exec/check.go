@@ -43,7 +43,7 @@ func (p *Program) checkKernel(k *Kernel) error {
 		return fmt.Errorf("it has %d results, %d operands and a cost of %d", len(k.Results), k.Operands, k.Cost)
 	}
 	for _, d := range k.Results {
-		if !inMemory(d) || ElemSize(d) != len(k.Identity) {
+		if !inMemory(d) && d != tensor.U8 || len(k.Identity) == 0 || len(k.Identity)%ElemSize(d) != 0 {
 			return fmt.Errorf("a result of %v cannot be filled with %d bytes", d, len(k.Identity))
 		}
 	}
@@ -134,7 +134,7 @@ func (c *checker) has(s int) bool { return s >= 0 && s < len(c.f.Slots) }
 
 func (c *checker) slot(s int) error {
 	sl := &c.f.Slots[s]
-	if !inMemory(sl.Type.DType) && (sl.Type.DType != tensor.BF16 || sl.Place != Cell) {
+	if !inMemory(sl.Type.DType) && (sl.Type.DType != tensor.BF16 || sl.Place != Cell) && (sl.Type.DType != tensor.U8 || sl.Place != Arena) {
 		return fmt.Errorf("it is %v", sl.Type)
 	}
 	limit := 0

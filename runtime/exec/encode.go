@@ -169,7 +169,7 @@ func list[T any](c *codec, v *[]T, item func(*T)) {
 
 func (c *codec) ints(v *[]int) { list(c, v, c.int) }
 
-func (c *codec) dtype(v *tensor.DType) { small(c, v, int(tensor.BF16)+1) }
+func (c *codec) dtype(v *tensor.DType) { small(c, v, int(tensor.U8)+1) }
 
 func (c *codec) typ(v *ir.Type) {
 	c.dtype(&v.DType)

@@ -198,7 +198,7 @@ func (s *Scan) fromBody() []int { return append(append([]int{}, s.Next...), s.Yi
 // ElemSize returns the bytes of an element in memory.
 func ElemSize(d tensor.DType) int {
 	switch d {
-	case tensor.Bool:
+	case tensor.Bool, tensor.U8:
 		return 1
 	case tensor.BF16:
 		return 2
