@@ -180,6 +180,9 @@ func compileModule(m *ir.Module, level Level, math codegen.Math, tools *Toolchai
 	if err != nil {
 		return nil, err
 	}
+	if !low.does(doOptimize) {
+		tools = tools.quick()
+	}
 	if err := low.link(p, tools, cached); err != nil {
 		return nil, fmt.Errorf("native code: %w", err)
 	}
@@ -207,11 +210,14 @@ func lower(m *ir.Module, level Level, math codegen.Math, disable ...string) (*ex
 	return p, low, nil
 }
 
+// mostObjects is how many runs share many kernels at most: of thousands, nobody changes a few.
+const mostObjects = 32
+
 // batches divides kernels among runs of the code generator: by what they are, so that a change of some leaves the others in object files that the
 // cache has.
 func batches(kernels []*kernel) [][]*kernel {
 	n := 1
-	for n < min(sharedObjects, (len(kernels)+3)/4) || n*kernelsPerObject < len(kernels) {
+	for n < min(sharedObjects, (len(kernels)+3)/4) || n < mostObjects && n*kernelsPerObject < len(kernels) {
 		n *= 2
 	}
 	all := make([][]*kernel, n)

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Transformation is something that lowering does for speed alone: without it, a program computes the same, but for the order of sums.
+// Transformation is something that is done for speed alone: without it, a program computes the same, but for the order of sums.
 type Transformation struct {
 	Name string
 	Doc  string // one line
@@ -29,6 +29,7 @@ const (
 	doJoin
 	doPlaces
 	doFlatten
+	doOptimize
 )
 
 // transformations names each once, in the order in which they are done.
@@ -46,6 +47,7 @@ var transformations = []Transformation{
 	doJoin:      {"join", "computes elementwise nests over the same loops together"},
 	doPlaces:    {"places", "has kernels told which random numbers to draw"},
 	doFlatten:   {"flatten", "goes through elements as they lie, whatever their shape"},
+	doOptimize:  {"optimize", "has LLVM's code generator make fast code, which takes most of its time"},
 }
 
 // Transformations returns the table of what codegen.Options.Disable may leave out.
