@@ -130,7 +130,7 @@ func (e *emitter) acrossBlock() poly {
 	if p := e.panels(); p >= 0 {
 		return e.extents[p]
 	}
-	return e.sizes.tiles(e.extents[e.v], e.tile)
+	return e.columnTiles()
 }
 
 // inBlocks returns the numbers of the tiles of the vector loop and of the row loop that a number of both stands for.
@@ -174,7 +174,7 @@ func (e *emitter) points() {
 		order = append(order, digit{extent: e.size(both), loop: -1, row: -1, blocks: true})
 	} else {
 		if e.tile > 0 {
-			order = append(order, digit{extent: e.size(e.sizes.tiles(e.extents[e.v], e.tile)), loop: -1, row: -1})
+			order = append(order, digit{extent: e.size(e.columnTiles()), loop: -1, row: -1})
 		}
 		for k, w := range e.rows {
 			d := digit{extent: e.size(e.sizes.rowTiles(e.extents[w.loop], w.n)), loop: -1, row: k}
@@ -278,8 +278,8 @@ func (e *emitter) point(tile value.Value) {
 	}
 	if e.across {
 		lo, hi, count := value.Value(int64Const(0)), e.size(e.extents[e.v]), e.extents[e.v]
-		if e.tile > 0 && e.single && e.unroll < e.singleVectors() {
-			e.wideTiles(tile, hi)
+		if e.tile > 0 && e.single {
+			e.tileOfSingle(tile, hi)
 			return
 		}
 		if e.tile > 0 {
@@ -298,27 +298,43 @@ func (e *emitter) point(tile value.Value) {
 }
 
 // singleVectors returns how many vectors of a single row are computed together: so many sums that each multiplication and addition need not wait
-// for the last one, from memory that lies together, on few pages.
-func (e *emitter) singleVectors() int {
-	if e.lanes >= 16 { // where there are 32 registers
-		return 16
+// for the last one, from memory that lies together, on few pages. Of a matrix that no cache near by holds they are whole rows if registers suffice, since memory is read fastest
+// in order.
+func (t *loopNest) singleVectors() int {
+	most, usual := 8, 8
+	if t.lanes >= 16 { // where there are 32 registers
+		most, usual = 32, 16
 	}
-	return 8
+	if n, known := t.extents[t.v].isConst(); known && t.distant() != nil && n%t.tile == 0 && n <= most*t.lanes {
+		return n / t.lanes
+	}
+	return max(usual, t.unroll)
 }
 
-// wideTiles writes a single row's tile: the first of some neighbouring tiles is computed with those after it, and these are left out.
-func (e *emitter) wideTiles(tile, limit value.Value) {
+// columnTiles returns the number of tiles of the vector loop; those of single rows, see Note [Tiles of rows], are wider.
+func (t *loopNest) columnTiles() poly {
+	columns := t.extents[t.v]
+	n := t.sizes.tiles(columns, t.tile)
+	if len(t.rows) != 1 || t.stream != nil && t.stream.across {
+		return n
+	}
+	w := t.rows[0]
+	if _, known := t.extents[w.loop].isConst(); known {
+		return n
+	}
+	wide := t.sizes.tiles(columns, t.singleVectors()*t.lanes)
+	return n.add(t.sizes.less(t.extents[w.loop], w.n).mul(wide.add(n.scale(-1))))
+}
+
+// tileOfSingle writes a single row's tile.
+func (e *emitter) tileOfSingle(tile, limit value.Value) {
 	s := e.inner()
-	group := e.singleVectors() / e.unroll
-	s.when(s.icmp(enum.IPredEQ, s.blk.NewURem(tile, int64Const(group)), int64Const(0)), func(in *scope) {
-		e.scopes[len(e.scopes)-1] = in
-		lo := in.mul(tile, int64Const(e.tile))
-		end := in.add(lo, int64Const(group*e.tile))
-		hi := in.choose(in.icmp(enum.IPredSLT, end, limit), end, limit)
-		e.vectors(lo, hi, nil, e.singleVectors(), func(ins []*instance) {
-			e.reduceOrMap(func(f func([]*instance)) { f(ins) })
-		})
-		e.scopes[len(e.scopes)-1] = s
+	wide := int64Const(e.singleVectors() * e.lanes)
+	lo := s.mul(tile, wide)
+	end := s.add(lo, wide)
+	hi := s.choose(s.icmp(enum.IPredSLT, end, limit), end, limit)
+	e.vectors(lo, hi, nil, e.singleVectors(), func(ins []*instance) {
+		e.reduceOrMap(func(f func([]*instance)) { f(ins) })
 	})
 }
 
@@ -465,6 +481,7 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 		}
 		states = e.reducedLoops(0, states, func(states []value.Value) []value.Value {
 			e.fetchColumns(ins[0])
+			e.fetchRows(ins)
 			out := make([]value.Value, 0, len(states))
 			for k, in := range ins {
 				out = append(out, e.accumulate(in, states[k*width:(k+1)*width])...)
@@ -498,6 +515,55 @@ func (e *emitter) fetchColumns(in *instance) {
 			e.inner().prefetch(e.inner().at(p, int64Const(lineElements)), false)
 		}
 	}
+}
+
+// leastDistant is the number of a matrix's elements from which on it is taken to lie in no cache near by.
+const leastDistant = 1 << 18
+
+// rowsAhead is how many rows of a matrix are asked for ahead of time.
+const rowsAhead = 16
+
+// fetchRows asks for later rows of a matrix that no cache holds, where a single row of the result reads only a part of each: these parts lie so far apart that the processor
+// does not foresee them.
+func (e *emitter) fetchRows(ins []*instance) {
+	if !e.across || len(e.rows) > 0 && !e.single {
+		return
+	}
+	a := e.distant()
+	if a == nil {
+		return
+	}
+	row, _ := a.off.coef(e.reduced[len(e.reduced)-1]).isConst()
+	if row <= len(ins)*e.lanes {
+		return
+	}
+	s := e.inner()
+	for _, in := range ins {
+		p := s.at(e.pointer(e.wordOperand(a.operand), memType(e.types[a.operand])), e.linear(a.off, in))
+		s.prefetch(s.at(p, int64Const(rowsAhead*row)), false)
+	}
+}
+
+// distant returns the matrix that a sum of products reads along its rows and that no cache near by holds; nil: there is none.
+func (t *loopNest) distant() *access {
+	if t.combine != ir.Sum || len(t.reduced) == 0 {
+		return nil
+	}
+	term := t.reduced[len(t.reduced)-1]
+	length, known := t.extents[term].isConst()
+	if !known {
+		return nil
+	}
+	for _, nd := range t.roots[0].args {
+		a := nd.access
+		if a == nil || a.fails() || !a.flat || a.off.coef(t.v) == nil || !a.off.coef(t.v).is(1) || a.off.coef(term) == nil {
+			continue
+		}
+		if row, known := a.off.coef(term).isConst(); known && row >= lineElements && row*length >= leastDistant {
+			return a
+		}
+	}
+	return nil
 }
 
 // lineElements is the f32 elements of a cache line.

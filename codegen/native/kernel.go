@@ -50,7 +50,7 @@ func (t *loopNest) data() exec.Kernel {
 		points = points.mul(t.extents[o])
 	}
 	if t.tile > 0 {
-		points = points.mul(t.sizes.tiles(t.extents[t.v], t.tile))
+		points = points.mul(t.columnTiles())
 	}
 	for _, w := range t.rows {
 		group = group.mul(t.sizes.rowTiles(t.extents[w.loop], w.n))
@@ -80,7 +80,7 @@ func (s *sizes) exportAll() []exec.Size {
 	var all []exec.Size
 	for _, name := range s.names {
 		d := s.defs[name]
-		z := exec.Size{Tile: d.tile, Rows: d.rows}
+		z := exec.Size{Tile: d.tile, Rows: d.rows, Less: d.less}
 		if d.tile > 0 {
 			z.Of = s.export(d.of)
 		} else {

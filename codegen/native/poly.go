@@ -123,6 +123,7 @@ type sizeDef struct {
 	of   poly // tiles: ⌈of / tile⌉
 	tile int
 	rows bool // tiles that are single rows if there are fewer rows than a tile has
+	less bool // 1 if of is less than tile, and else 0
 }
 
 func newSizes() *sizes { return &sizes{defs: map[string]sizeDef{}} }
@@ -168,6 +169,18 @@ func (s *sizes) rowTiles(p poly, n int) poly {
 	}
 	name := fmt.Sprintf("rows(%s,%d)", strings.ReplaceAll(p.String(), timesSign, "*"), n)
 	return s.define(name, sizeDef{of: p, tile: n, rows: true})
+}
+
+// less returns 1 if p is less than n, and else 0.
+func (s *sizes) less(p poly, n int) poly {
+	if c, ok := p.isConst(); ok {
+		if c < n {
+			return whole(1)
+		}
+		return whole(0)
+	}
+	name := fmt.Sprintf("less(%s,%d)", strings.ReplaceAll(p.String(), timesSign, "*"), n)
+	return s.define(name, sizeDef{of: p, tile: n, less: true})
 }
 
 // number returns the number of a size.

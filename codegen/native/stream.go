@@ -26,7 +26,7 @@ const (
 	// leastStreamed is the number of a matrix's elements from which on it is taken to lie in no cache.
 	leastStreamed = 1 << 20
 	// streamRows is the number of k in a block, a power of 2. A block fits into the nearest cache.
-	streamRows = 128
+	streamRows = 64
 	// streamTile is the number of rows of x that are computed together: batches are often multiples of it.
 	streamTile = 4
 	// lineBytes is the size of a line of a cache.

@@ -95,3 +95,72 @@ func TestStreamedIsFound(t *testing.T) {
 		}
 	}
 }
+
+// A single row goes through a matrix that no cache near by holds in whole rows, as far as registers suffice, else in parts of them; several rows in tiles.
+func TestSingleRow(t *testing.T) {
+	m := parse(t, `
+cell @w: f32[640, 512] param
+cell @h: f32[320, 1024] param
+cell @n: f32[40, 512] param
+func @whole(%x: f32[B, 640]) -> (f32[B, 512]) {
+  %w: f32[640, 512] = read @w
+  %z: f32[B, 512] = sum [i<B, j<512 | k<640] mul(%x[i, k], %w[k, j])
+  return %z
+}
+func @parts(%x: f32[B, 320]) -> (f32[B, 1024]) {
+  %w: f32[320, 1024] = read @h
+  %z: f32[B, 1024] = sum [i<B, j<1024 | k<320] mul(%x[i, k], %w[k, j])
+  return %z
+}
+func @near(%x: f32[B, 40]) -> (f32[B, 512]) {
+  %w: f32[40, 512] = read @n
+  %z: f32[B, 512] = sum [i<B, j<512 | k<40] mul(%x[i, k], %w[k, j])
+  return %z
+}`)
+	two, meaning := compileWith(t, m, codegen.Options{Threads: 2})
+	one, err := Backend{}.Compile(m, codegen.Options{Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []runtime.Program{one, two, meaning} {
+		for name, shape := range map[string][]int{"w": {640, 512}, "h": {320, 1024}, "n": {40, 512}} {
+			if err := p.SetCell(name, random(7, tensor.F32, -1, 1, shape...)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for k, f := range m.Funcs {
+		for _, b := range []int{1, 2, 3, 5, 9} {
+			x := random(uint32(10*k+b), tensor.F32, -1, 1, dims(f.Params[0].Type, b)...)
+			got, again, want := mustCall(t, one, f.Name, x)[0], mustCall(t, two, f.Name, x)[0], mustCall(t, meaning, f.Name, x)[0]
+			if d := differ(got, want, 5e-5); d != "" {
+				t.Errorf("%s of %d: %s", f.Name, b, d)
+			}
+			if !slices.Equal(got.F32, again.F32) {
+				t.Errorf("%s of %d: two threads give other bits", f.Name, b)
+			}
+		}
+	}
+	for _, level := range levels {
+		p, low, err := lower(m, level, codegen.Fast)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, k := range low.kernels {
+			p.Kernels = append(p.Kernels, k.Kernel)
+		}
+		want := []int{1, 1024 / 256, 512 / 256}
+		if level.Lanes < 16 {
+			want = []int{512 / (8 * level.Lanes), 1024 / (8 * level.Lanes), 512 / (8 * level.Lanes)}
+		}
+		for k := range want {
+			table, err := p.Table(m.Funcs[k].Name, map[string]int{"B": 1})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := table.Rows[0].Kernel.Points; got != want[k] {
+				t.Errorf("%s, %s: %d tiles of a single row, not %d", level.Name, m.Funcs[k].Name, got, want[k])
+			}
+		}
+	}
+}

@@ -63,10 +63,11 @@ type run struct {
 	kept      bool // what it computes is kept until a cell changes
 }
 
-// The cost of work, in multiplications and additions of a lane of a vector, or bytes read and written, which take about as long: what a chunk should have at least, what is worth
-// telling other threads, and what a garbage collection should not wait for.
+// The cost of work, in multiplications and additions of a lane of a vector, or bytes read and written, which take about as long: what a chunk should have at least, and a round of
+// what partial results are summed of, what is worth telling other threads, and what a garbage collection should not wait for.
 const (
 	chunkWork = 1 << 16
+	splitWork = 1 << 18
 	fewChunks = 8 // of what is worth telling other threads, so that they end at about the same time
 	teamWork  = 1 << 17
 	longWork  = 1 << 20
@@ -411,7 +412,7 @@ func (p *Program) size(kernel int, bind map[string]int, elems, bytes int, divide
 		size := ElemSize(k.Results[0])
 		rounds := 1
 		if chunks < 16 {
-			rounds = min(maxRounds/chunks, r.splits, work/chunkWork/chunks)
+			rounds = min(maxRounds/chunks, r.splits, work/splitWork/chunks)
 		}
 		if k.Across && all/elems > 512 && elems*size <= maxPartials/8 {
 			// In rounds, so that what the chunks share stays in a cache near by.

@@ -294,6 +294,7 @@ func (c *codec) kernel(k *Kernel) {
 		c.poly(&s.Of)
 		c.int(&s.Tile)
 		c.flag(&s.Rows)
+		c.flag(&s.Less)
 	})
 	list(c, &k.Extents, c.poly)
 	c.poly(&k.Points)

@@ -14,6 +14,7 @@ type Size struct {
 	Of   Poly      // of tiles: what they cover
 	Tile int       // 0: the size is Dim; else it is ⌈Of / Tile⌉
 	Rows bool      // the last tile overlaps those before; if there are fewer rows than a tile has, each is a tile: then the size is Of
+	Less bool      // the size is 1 if Of is less than Tile, and else 0
 }
 
 // Poly is a polynomial over a kernel's sizes: the sum of its terms.
@@ -50,7 +51,12 @@ func evalSizes(sizes []Size, bind map[string]int) ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		if !s.Rows || n >= s.Tile {
+		switch {
+		case s.Less && n < s.Tile:
+			n = 1
+		case s.Less:
+			n = 0
+		case !s.Rows || n >= s.Tile:
 			n = (n + s.Tile - 1) / s.Tile
 		}
 		values = append(values, n)
