@@ -82,6 +82,9 @@ func (c *buildCmd) Run(std *command.Streams) error {
 		}
 	}
 	c.weightsType.apply(l.plan.Module)
+	if slices.ContainsFunc(l.plan.Module.Cells, func(c *ir.Cell) bool { return c.Half }) { // else all weights are small, and can be trained
+		c.weightsType.drop(l.plan)
+	}
 	m := payload.Model{About: payload.About{File: filepath.Base(l.plan.File), Version: version(), OS: c.OS, Arch: c.Arch}, Plan: l.plan}
 	if m.Code, err = c.code(std, l.plan.Module); err != nil {
 		return err

@@ -43,6 +43,7 @@ func (w weightsType) drop(p *plan.Program) {
 	}
 	for _, t := range p.Trains {
 		p.Module.Drop(t.StepFuncs()...)
+		t.Step = ""
 	}
 }
 

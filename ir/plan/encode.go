@@ -409,6 +409,9 @@ func (p *Program) checkTrain(t *Train) error {
 	funcs := []string{t.Eval, t.Until, t.Reported().Eval}
 	for due := range 1 << len(t.Every) {
 		step := t.StepVariant(due)
+		if t.Step == "" {
+			break
+		}
 		fn := p.Module.Func(step)
 		if fn == nil {
 			return fmt.Errorf("the module has no function %s", step)

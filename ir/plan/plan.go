@@ -235,7 +235,7 @@ type Train struct {
 	Data     *Data            // nil if it trains on no data
 	Others   []*Data          // data after the first: an example has one of each, fields are named "Photos.image", and epochs are those of Data
 	Batch    int              // examples in a full batch
-	Step     string           // function that does one step, where Every is empty; see StepFunc
+	Step     string           // function that does one step, where Every is empty; see StepFunc. "" where steps were left out
 	Every    []int            // periods of updates that are not made at every step
 	Eval     string           // function that measures one batch and changes nothing
 	Fields   []Field          // fields of the data that Step and Eval take, as they name them

@@ -1,6 +1,7 @@
 package train
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -58,6 +59,19 @@ func bind(prog runtime.Program, t *plan.Train, name string, src data.Source) (*b
 		f.fields = append(f.fields, field)
 	}
 	return f, nil
+}
+
+// trainable reports that t cannot be carried out, since the weights are stored rounded: see passes.HalfWeights.
+func trainable(prog runtime.Program, t *plan.Train) error {
+	for _, c := range prog.Module().Cells {
+		if c.Half {
+			return fmt.Errorf("the weights are stored in bf16, in which they cannot be trained: %s", c.Name)
+		}
+	}
+	if t.Step == "" {
+		return errors.New("the training steps were left out")
+	}
+	return nil
 }
 
 // stepNames returns the names of the values that a step measures, evalNames those of an evaluation.

@@ -67,8 +67,11 @@ type Steps struct {
 
 // NewSteps prepares the steps of t over batches whose tensors are the fields of src.
 //
-// Errors: a field that the program reads and src lacks.
+// Errors: a field that the program reads and src lacks; weights that are stored as bf16.
 func NewSteps(prog runtime.Program, t *plan.Train, src data.Source, batches [][]*tensor.Tensor, seed int32) (*Steps, error) {
+	if err := trainable(prog, t); err != nil {
+		return nil, err
+	}
 	s := &Steps{prog: prog, plan: t, fns: map[string]*batchFunc{}, batches: batches, src: src, seed: seed}
 	_, err := s.fn(t.StepFunc(0))
 	return s, err

@@ -165,10 +165,8 @@ func prepare(prog runtime.Program, p *plan.Program, t *plan.Train, opt Options) 
 	if opt.Steps > 0 {
 		r.done.Steps = opt.Steps
 	}
-	for _, c := range prog.Module().Cells {
-		if c.Half {
-			return nil, fmt.Errorf("the weights are stored in bf16, in which they cannot be trained: %s", c.Name)
-		}
+	if err := trainable(prog, t); err != nil {
+		return nil, err
 	}
 	if err := r.openData(); err != nil {
 		return nil, err

@@ -15,7 +15,7 @@ type commands struct {
 	Eval     evalCmd     `cmd:"" help:"Measure on the test data."`
 	Predict  predictCmd  `cmd:"" help:"Say what the model makes of pictures, rows, texts and other examples."`
 	Generate generateCmd `cmd:"" help:"Continue a text."`
-	Bench    benchCmd    `cmd:"" help:"Measure how fast the model predicts."`
+	Bench    benchCmd    `cmd:"" help:"Measure how fast the model predicts, or is trained."`
 	Info     infoCmd     `cmd:"" help:"Say what is in this executable."`
 
 	Version kong.VersionFlag `help:"Print the version and leave."`
