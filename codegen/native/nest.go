@@ -194,7 +194,7 @@ func (c *nestCompiler) expr(e *ir.Expr) *node {
 		nd.access = c.low.access(e.Read)
 		key = nd.access.String()
 	default:
-		if x := e.Op.Expand(e.Args); x != nil {
+		if x := e.Op.Expand(e.Args); x != nil && !(c.fast && e.Op == ir.OpSigmoid) {
 			nd = c.expr(x)
 			c.memo[e] = nd
 			return nd
@@ -253,6 +253,8 @@ func (c *nestCompiler) costs() int {
 			cost += 60
 		case ir.OpExp:
 			cost += 20
+		case ir.OpSigmoid:
+			cost += 35
 		case ir.OpDiv, ir.OpSqrt:
 			cost += 15
 		default:

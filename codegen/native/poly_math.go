@@ -2,6 +2,8 @@ package native
 
 import (
 	"math"
+	"math/big"
+	"sync"
 
 	"github.com/llir/llvm/ir/enum"
 	"github.com/llir/llvm/ir/value"
@@ -53,6 +55,53 @@ func chebyshev(f func(float64) float64, lo, hi float64, degree int) []float64 {
 	return q[:n]
 }
 
+// rational returns the coefficients, lowest first, of polynomials p and q of a degree, q's first one being 1, of which p(x²)/q(x²) interpolates the even
+// function f in the Chebyshev nodes of [−hi, hi]. It solves f·q − p = 0 at the nodes, more exactly than in f64, since the powers of x² are hardly told apart.
+func rational(f func(float64) float64, hi float64, degree int) (p, q []float64) {
+	n := 2*degree + 1
+	number := func(x float64) *big.Float { return new(big.Float).SetPrec(256).SetFloat64(x) }
+	rows := make([][]*big.Float, n) // p's coefficients, q's and the right side
+	for k := range rows {
+		x := hi * math.Cos(math.Pi*(float64(k)+0.5)/float64(2*n))
+		y, u, power := number(f(x)), number(x), number(1)
+		u.Mul(u, u)
+		row := make([]*big.Float, n+1)
+		row[n] = y
+		for j := range degree + 1 {
+			row[j] = new(big.Float).Set(power)
+			if j > 0 {
+				row[degree+j] = number(0).Mul(power, y)
+				row[degree+j].Neg(row[degree+j])
+			}
+			power.Mul(power, u)
+		}
+		rows[k] = row
+	}
+	for c := range n {
+		best := c
+		for k := c; k < n; k++ {
+			if rows[k][c].MantExp(nil) > rows[best][c].MantExp(nil) {
+				best = k
+			}
+		}
+		rows[c], rows[best] = rows[best], rows[c]
+		for k := range n {
+			if k == c {
+				continue
+			}
+			ratio := number(0).Quo(rows[k][c], rows[c][c])
+			for j := c; j <= n; j++ {
+				rows[k][j].Sub(rows[k][j], number(0).Mul(ratio, rows[c][j]))
+			}
+		}
+	}
+	all := make([]float64, n)
+	for k, row := range rows {
+		all[k], _ = number(0).Quo(row[n], row[k]).Float64()
+	}
+	return all[:degree+1], append([]float64{1}, all[degree+1:]...)
+}
+
 // poly computes a polynomial by Horner's rule.
 func (s *scope) poly(x value.Value, c []float64) value.Value {
 	z := num(x.Type(), c[len(c)-1])
@@ -101,14 +150,30 @@ var (
 	}, 0, 1, 10)
 	erfFar = chebyshev(func(x float64) float64 { return -math.Log(math.Erfc(x)) }, 1, 4, 12)
 
-	// 1 − erf(x) = exp(−x·q(x)) for x in [0, 4], to 5e-8.
+	// 1 − erf(x) = 2^(−x·q(x)) for x in [0, 4], to 1e-8: beyond the nodes it is small.
 	erfcTail = chebyshev(func(x float64) float64 {
 		if x < 1e-6 {
-			return 2 / math.Sqrt(math.Pi)
+			return 2 / math.Sqrt(math.Pi) * math.Log2E
 		}
-		return -math.Log(math.Erfc(x)) / x
-	}, 0, 4, 10)
+		return -math.Log2(math.Erfc(x)) / x
+	}, 0, 2.5, 8)
+
+	// 2^r = 1 + r·q(r) for |r| ≤ 1/2, to 2e-9.
+	exp2Tail = chebyshev(func(r float64) float64 {
+		if math.Abs(r) < 1e-3 {
+			return math.Ln2 * (1 + r*math.Ln2/2 + r*r*math.Ln2*math.Ln2/6)
+		}
+		return math.Expm1(r*math.Ln2) / r
+	}, -0.5, 0.5, 5)
+
+	// tanh(x) = x·p(x²)/q(x²) for |x| ≤ tanhLimit, to 4e-11.
+	tanhParts = sync.OnceValues(func() (p, q []float64) {
+		return rational(func(x float64) float64 { return math.Tanh(x) / x }, tanhLimit, 6)
+	})
 )
+
+// tanhLimit is where the hyperbolic tangent is 1 in f32.
+const tanhLimit = 9.1
 
 // isNumber reports whether v is a constant that is a number.
 func isNumber(v value.Value) bool {
@@ -131,32 +196,48 @@ func (s *scope) exp(x value.Value) value.Value {
 	// What rounds to 0, as a masked place's −∞ does, is not computed through the subnormal numbers, which are slow.
 	vanishes := s.fcmp(enum.FPredOLT, x, num(t, -104))
 	x = s.minF32(s.choose(vanishes, num(t, 0), x), num(t, 89))
-	p, k := s.expParts(x)
-	half := s.blk.NewAShr(k, integer(it, 1))
-	return s.choose(vanishes, num(t, 0), s.fmul(s.fmul(p, s.powerOf2(half)), s.powerOf2(s.sub(k, half))))
+	p, e := s.expParts(x, 2*exponentBias)
+	half := s.blk.NewLShr(e, integer(it, 1))
+	return s.choose(vanishes, num(t, 0), s.fmul(s.fmul(s.fadd(p, num(t, 1)), s.powerOf2(half)), s.powerOf2(s.sub(e, half))))
 }
 
-// expNormal computes e to the power x in f32 for |x| up to 87, where neither it nor the power of two is beyond the normal numbers.
-func (s *scope) expNormal(x value.Value) value.Value {
-	p, k := s.expParts(x)
-	return s.fmul(p, s.powerOf2(k))
-}
+// Note [Whole numbers in f32]
+//
+// A sum of a small number and 1.5·2^23 is rounded to a whole number, whose low bits are those of the sum. So n = rint(x) and 2^n, whose exponent is n + 127, take an
+// addition, a subtraction and a shift, and a not-a-number becomes any power of two, while that times its polynomial stays none.
 
-// powerOf2 computes 2 to the power k, an i32 for which that is a normal f32.
-func (s *scope) powerOf2(k value.Value) value.Value {
-	it := k.Type()
-	return s.bitcast(s.blk.NewShl(s.blk.NewAdd(k, integer(it, 127)), integer(it, 23)), f32)
-}
+const (
+	wholeF32     = 3 << 22
+	exponentBias = 127
+)
 
-// expParts returns p and k of which exp(x) = p·2^k, p being about 1.
-func (s *scope) expParts(x value.Value) (p, k value.Value) {
+// nearest returns x·scale rounded to a whole number, and the same plus bias in the low nine bits of an i32.
+func (s *scope) nearest(x value.Value, scale float64, bias int) (n, e value.Value) {
 	t := x.Type()
-	n := s.call1("rint", s.fmul(x, num(t, math.Log2E)))
+	sum := s.fma(x, num(t, scale), num(t, wholeF32+float64(bias)))
+	return s.fsub(sum, num(t, wholeF32+float64(bias))), s.bitcast(sum, i32)
+}
+
+// powerOf2 returns the f32 with exponent e, the low nine bits of an i32 of which the ninth is 0.
+func (s *scope) powerOf2(e value.Value) value.Value {
+	return s.bitcast(s.blk.NewShl(e, integer(e.Type(), 23)), f32)
+}
+
+// expParts returns p and k + bias of which exp(x) = (1 + p)·2^k, p being at most about 0.4; see nearest.
+func (s *scope) expParts(x value.Value, bias int) (p, e value.Value) {
+	t := x.Type()
+	n, e := s.nearest(x, math.Log2E, bias)
 	hi := float64(float32(0.693359375)) // ln 2 in two parts, the first of 9 bits
 	r := s.fma(n, num(t, -hi), x)
 	r = s.fma(n, num(t, hi-math.Ln2), r)
-	p = s.fma(s.fmul(r, r), s.poly(r, expTail), r)
-	return s.fadd(p, num(t, 1)), s.blk.NewFPToSI(s.choose(s.fcmp(enum.FPredUNO, n, n), num(t, 0), n), vector(lanesOf(x), i32))
+	return s.fma(s.fmul(r, r), s.poly(r, expTail), r), e
+}
+
+// sigmoid computes 1 / (1 + exp(−x)) in f32, as 0 where that is below the normal numbers.
+func (s *scope) sigmoid(x value.Value) value.Value {
+	one := num(x.Type(), 1)
+	p, e := s.expParts(s.blk.NewFNeg(s.clamp(x, -89, 87)), exponentBias)
+	return s.fdiv(one, s.fma(s.fadd(p, one), s.powerOf2(e), one))
 }
 
 // expF64 computes exp(x) for |x| up to 700 to about 1e-11.
@@ -209,13 +290,13 @@ func (s *scope) log1pF64(x value.Value) value.Value {
 	return s.choose(s.fcmp(enum.FPredOLT, s.call1("fabs", x), num(t, 1e-3)), small, large)
 }
 
-// tanhF64 computes the hyperbolic tangent as (e − 1) / (e + 1) with e = exp(2x).
-func (s *scope) tanhF64(x value.Value) value.Value {
-	t := x.Type()
-	e := s.expF64(s.clamp(s.fadd(x, x), -60, 60))
-	large := s.fdiv(s.fsub(e, num(t, 1)), s.fadd(e, num(t, 1)))
-	small := s.fma(s.fmul(x, s.fmul(x, x)), num(t, -1.0/3), x)
-	return s.choose(s.fcmp(enum.FPredOLT, s.call1("fabs", x), num(t, 5e-3)), small, large)
+// tanh computes the hyperbolic tangent.
+func (s *scope) tanh(x value.Value) value.Value {
+	return s.inF64(s.clamp(x, -tanhLimit, tanhLimit), func(x value.Value) value.Value {
+		p, q := tanhParts()
+		u := s.fmul(x, x)
+		return s.fdiv(s.fmul(x, s.poly(u, p)), s.poly(u, q))
+	})
 }
 
 // erfF64 computes the error function.
@@ -236,7 +317,10 @@ func (s *scope) onePlusErf(x value.Value) value.Value {
 	a := s.call1("fabs", x)
 	far := s.fcmp(enum.FPredOGE, a, num(t, 4))
 	c := s.minF32(a, num(t, 4))
-	z := s.expNormal(s.blk.NewFNeg(s.fmul(c, s.poly(c, erfcTail))))
+	y := s.fmul(s.blk.NewFNeg(c), s.poly(c, erfcTail))
+	n, e := s.nearest(y, 1, exponentBias)
+	r := s.fsub(y, n)
+	z := s.fmul(s.fma(r, s.poly(r, exp2Tail), num(t, 1)), s.powerOf2(e))
 	z = s.choose(far, num(t, 0), z)
 	return s.choose(s.fcmp(enum.FPredOGT, x, num(t, 0)), s.fsub(num(t, 2), z), z)
 }

@@ -250,7 +250,9 @@ func (s *scope) unaryF32(op ir.Op, a value.Value) value.Value {
 	case ir.OpLog1p:
 		return s.inF64(a, s.log1pF64)
 	case ir.OpTanh:
-		return s.inF64(a, s.tanhF64)
+		return s.tanh(a)
+	case ir.OpSigmoid:
+		return s.sigmoid(a)
 	case ir.OpErf:
 		return s.inF64(a, s.erfF64)
 	case ir.OpSin:
