@@ -55,6 +55,7 @@ type run struct {
 	rounds    int
 	stride    int // bytes of one round's results
 	chunks    int
+	together  int // chunks that one thread takes at most: they do not take long
 	scratch   int
 	long      bool // a chunk takes so long that a garbage collection should not have to wait
 	longRound bool // so do all points of a round
@@ -436,6 +437,7 @@ func (p *Program) size(kernel int, bind map[string]int, elems, bytes int, divide
 	r.chunks = chunks * r.rounds
 	r.alone = work < teamWork || r.chunks == 1
 	r.long, r.longRound = work/r.chunks > longWork, work/r.rounds > longWork
+	r.together = max(1, longWork/max(1, work/r.chunks))
 	return r, nil
 }
 

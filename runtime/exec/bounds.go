@@ -319,7 +319,7 @@ func (f *frame) extremes(memory []byte) interval {
 	const piece = 1 << 16
 	l := &looking{elems: over(tensor.F32, []int{len(memory) / 4}, memory).F32, piece: piece}
 	l.found = make([]interval, (len(l.elems)+piece-1)/piece)
-	f.team.do(len(l.found), false, l)
+	f.team.do(len(l.found), 1, false, l)
 	all := interval{}
 	for _, v := range l.found {
 		if !v.valid() {
@@ -337,7 +337,13 @@ type looking struct {
 	found []interval
 }
 
-func (l *looking) chunk(_ *worker, k int) {
+func (l *looking) chunks(_ *worker, first, n int) {
+	for k := range n {
+		l.look(first + k)
+	}
+}
+
+func (l *looking) look(k int) {
 	part := l.elems[k*l.piece : min(len(l.elems), (k+1)*l.piece)]
 	lo, hi, odd := part[0], part[0], false
 	for _, x := range part {

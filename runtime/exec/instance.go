@@ -829,7 +829,7 @@ func (f *frame) run(r *run) error {
 	if r.alone || len(f.team.workers) == 0 {
 		f.byCaller(r)
 	} else {
-		f.team.do(r.chunks, f.backwards, f)
+		f.team.do(r.chunks, r.together, f.backwards, f)
 	}
 	if f.bad.found {
 		return fmt.Errorf("%s%s: %w", l.Loc.Prefix(), l.What, &runtime.RangeError{Index: int(f.bad.index), Limit: int(f.bad.limit)})
@@ -860,12 +860,16 @@ func (f *frame) byCaller(r *run) {
 // noWords stand for those that differ from chunk to chunk.
 var noWords [WordResult]uint64
 
-// chunk runs one chunk of the launch in progress.
-func (f *frame) chunk(w *worker, chunk int) {
+// chunks runs some chunks of the launch in progress, those of a round together.
+func (f *frame) chunks(w *worker, first, n int) {
 	r := f.now
 	perRound := r.chunks / r.rounds
-	first := chunk % perRound * r.perChunk
-	f.part(w, chunk/perRound, first, min(r.points, first+r.perChunk), r.long)
+	for n > 0 {
+		round, at := first/perRound, first%perRound
+		k := min(n, perRound-at)
+		f.part(w, round, at*r.perChunk, min(r.points, (at+k)*r.perChunk), r.long)
+		first, n = first+k, n-k
+	}
 }
 
 // part runs a range of points of one round of the launch in progress.

@@ -28,6 +28,7 @@ type team struct {
 type job struct {
 	run       chunked
 	chunks    int64
+	most      int64  // chunks that a thread takes together
 	backwards bool   // each part is gone through from its last chunk to its first
 	parts     []part // one for each thread, the caller's first
 	done      atomic.Int64
@@ -40,9 +41,24 @@ type part struct {
 	_           [40]byte // the rest of a cache line
 }
 
+// take takes some of the chunks that nobody has begun: half of them, at most so many, so that few calls compute most of a part, and threads still end at about
+// the same time.
+func (p *part) take(most int64) (first, n int64) {
+	for {
+		taken := p.taken.Load()
+		left := p.size - taken
+		if left <= 0 {
+			return 0, 0
+		}
+		if n := min((left+1)/2, most); p.taken.CompareAndSwap(taken, taken+n) {
+			return taken, n
+		}
+	}
+}
+
 // chunked is work in chunks.
 type chunked interface {
-	chunk(w *worker, chunk int)
+	chunks(w *worker, first, n int)
 }
 
 // worker is a thread's memory.
@@ -182,29 +198,28 @@ func (t *team) work(w *worker) {
 
 // help computes chunks until none are left: w's own, and then those of the threads after it.
 func (j *job) help(w *worker) {
-	n := int64(0)
+	done := int64(0)
 	for k := range j.parts {
 		p := &j.parts[(w.number+k)%len(j.parts)]
-		for c := p.taken.Add(1) - 1; c < p.size; c = p.taken.Add(1) - 1 {
+		for c, n := p.take(j.most); n > 0; c, n = p.take(j.most) {
 			if j.backwards {
-				c = p.size - 1 - c
+				c = p.size - c - n
 			}
-			j.run.chunk(w, int(p.first+c))
-			n++
+			j.run.chunks(w, int(p.first+c), int(n))
+			done += n
 		}
 	}
-	j.done.Add(n)
+	j.done.Add(done)
 }
 
-// do computes all chunks of f, in the order of their numbers or backwards as far as threads leave that to choose; the caller takes part.
-func (t *team) do(chunks int, backwards bool, f chunked) {
+// do computes all chunks of f, of which a thread should take so many together at most, in the order of their numbers or backwards as far as threads leave that to
+// choose; the caller takes part.
+func (t *team) do(chunks, most int, backwards bool, f chunked) {
 	if len(t.workers) == 0 || chunks == 1 {
-		for k := range chunks {
-			f.chunk(t.caller, k)
-		}
+		f.chunks(t.caller, 0, chunks)
 		return
 	}
-	j := &job{run: f, chunks: int64(chunks), backwards: backwards, parts: make([]part, 1+len(t.workers))}
+	j := &job{run: f, chunks: int64(chunks), most: int64(most), backwards: backwards, parts: make([]part, 1+len(t.workers))}
 	for k := range j.parts {
 		p := &j.parts[k]
 		p.first = int64(chunks * k / len(j.parts))

@@ -14,7 +14,7 @@ type meeting struct {
 	here atomic.Int64
 }
 
-func (m *meeting) chunk(w *worker, _ int) {
+func (m *meeting) chunks(w *worker, _, _ int) {
 	for m.here.Add(1); int(m.here.Load()) <= len(m.team.workers); {
 		time.Sleep(time.Millisecond)
 	}
@@ -33,7 +33,7 @@ func TestIdleThreadsSleep(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 20 {
-		team.do(2, false, &meeting{team: team})
+		team.do(2, 1, false, &meeting{team: team})
 		deadline := time.Now().Add(time.Minute)
 		for rested := 0; rested < 20; time.Sleep(time.Millisecond) {
 			rested++
@@ -44,6 +44,41 @@ func TestIdleThreadsSleep(t *testing.T) {
 			}
 			if time.Now().After(deadline) {
 				t.Fatal("threads wait actively")
+			}
+		}
+	}
+}
+
+// counting counts how often each chunk is computed.
+type counting []atomic.Int32
+
+func (c counting) chunks(_ *worker, first, n int) {
+	for k := range n {
+		c[first+k].Add(1)
+	}
+}
+
+// Every chunk is computed once, however many a thread takes together.
+func TestChunksAreComputedOnce(t *testing.T) {
+	if err := code.Callable(); err != nil {
+		t.Skip(err)
+	}
+	for threads := range 4 {
+		team, err := teamOf(1 + threads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, chunks := range []int{1, 2, 3, 8, 40, 101} {
+			for _, most := range []int{1, 3, 1000} {
+				for _, backwards := range []bool{false, true} {
+					c := make(counting, chunks)
+					team.do(chunks, most, backwards, c)
+					for k := range c {
+						if n := c[k].Load(); n != 1 {
+							t.Errorf("of %d chunks on %d threads, %d together, number %d is computed %d times", chunks, 1+threads, most, k, n)
+						}
+					}
+				}
 			}
 		}
 	}
