@@ -18,7 +18,9 @@ func (l *lowering) arrange(
 	a := &arranger{lowering: l, least: least, epilogues: epilogues, fromSums: fromSums, made: map[string]*ir.Value{}, fixed: fixedValues(f)}
 	g := *f
 	a.instrs(g.Body)
-	g.Body = l.join(a.body, slices.Concat(kept, a.later), unpooled, func(in *ir.Instr) bool { return epilogues[in] != nil })
+	keep := func(in *ir.Instr) bool { return epilogues[in] != nil }
+	kept = slices.Concat(kept, a.later)
+	g.Body = l.assemble(l.join(a.body, kept, unpooled, keep), kept, unpooled, keep)
 	return &g
 }
 
@@ -158,7 +160,8 @@ func (a *arranger) scan(in *ir.Instr) {
 		}
 	}
 	inner.instrs(body.Body)
-	body.Body = a.join(inner.body, body.Results, nil, func(*ir.Instr) bool { return false })
+	keep := func(*ir.Instr) bool { return false }
+	body.Body = a.assemble(a.join(inner.body, body.Results, nil, keep), body.Results, nil, keep)
 	sc.Body = body
 	last := *in
 	last.Scan = &sc

@@ -731,7 +731,11 @@ func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, st
 
 // storeResult writes an element of result number k or a vector of them.
 func (e *emitter) storeResult(in *instance, k int, z value.Value) {
-	off := e.linear(e.outs.off, in)
+	outs := e.outs
+	if e.places != nil {
+		outs = e.places[k]
+	}
+	off := e.linear(outs.off, in)
 	s := e.inner()
 	p := s.at(e.pointer(exec.WordResult+k, memType(e.result)), off)
 	e.put(s, z, p, in.tail)

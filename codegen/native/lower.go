@@ -29,6 +29,7 @@ type lowering struct {
 	consts  []byte
 	constAt map[*tensor.Tensor]int
 	bodies  map[*ir.Instr][]*ir.Expr // of nests with several results
+	pieces  map[*ir.Instr][]*piece   // of nests with results that are parts of values; nil of one that is not
 
 	numbers32 map[int32]*tensor.Tensor // constants that are operands
 
@@ -36,7 +37,7 @@ type lowering struct {
 }
 
 func newLowering(m *ir.Module, level Level, math codegen.Math) *lowering {
-	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, numbers32: map[int32]*tensor.Tensor{}, off: map[transformation]bool{}}
+	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, pieces: map[*ir.Instr][]*piece{}, numbers32: map[int32]*tensor.Tensor{}, off: map[transformation]bool{}}
 	for k, c := range m.Cells {
 		l.cells[c] = k
 	}
@@ -130,12 +131,19 @@ func (b *bodyLowering) body(f *ir.Func) error {
 			}
 			continue
 		}
-		if bodies := b.bodies[in]; bodies != nil {
+		if bodies, pieces := b.bodies[in], b.pieces[in]; bodies != nil || pieces != nil {
+			if bodies == nil {
+				bodies = []*ir.Expr{in.Nest.Body}
+			}
 			var zs []int
 			for _, r := range in.Results {
-				zs = append(zs, b.define(r, exec.Slot{Place: exec.Arena}))
+				z, made := b.number[r] // with another part
+				if !made {
+					z = b.define(r, exec.Slot{Place: exec.Arena})
+				}
+				zs = append(zs, z)
 			}
-			if err := b.single(b.p, in.Nest, bodies, b.numbers(f, in.Args), zs, nestName(in.Nest), in.Loc); err != nil {
+			if err := b.single(b.p, in.Nest, bodies, pieces, b.numbers(f, in.Args), zs, nestName(in.Nest), in.Loc); err != nil {
 				return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
 			}
 			continue
@@ -171,7 +179,7 @@ func (b *bodyLowering) instr(f *ir.Func, in *ir.Instr, args []int) error {
 	switch in.Op {
 	case ir.OpNest:
 		z := b.define(in.Result(), exec.Slot{Place: exec.Arena})
-		return b.single(b.p, in.Nest, []*ir.Expr{in.Nest.Body}, args, []int{z}, nestName(in.Nest), in.Loc)
+		return b.single(b.p, in.Nest, []*ir.Expr{in.Nest.Body}, nil, args, []int{z}, nestName(in.Nest), in.Loc)
 	case ir.OpReshape:
 		b.define(in.Result(), exec.Slot{Place: exec.Alias, Index: args[0]})
 	case ir.OpConst:
@@ -230,7 +238,7 @@ func (b *bodyLowering) readHalf(f *ir.Func, in *ir.Instr, c int) error {
 	}
 	n := len(v.Type.Shape)
 	copied := &ir.Nest{Combine: ir.Map, Out: n, Index: ir.Indices(v.Type.Shape), Body: ir.ReadOf(tensor.F32, 0, ir.Loops(0, n)...)}
-	return b.single(b.p, copied, []*ir.Expr{copied.Body}, []int{z}, []int{b.define(v, exec.Slot{Place: exec.Arena})}, "read", in.Loc)
+	return b.single(b.p, copied, []*ir.Expr{copied.Body}, nil, []int{z}, []int{b.define(v, exec.Slot{Place: exec.Arena})}, "read", in.Loc)
 }
 
 // commit notes that cell c gets slot s. The value of another cell, which may change as well, is copied first.
@@ -259,8 +267,8 @@ func (l *lowering) constant(t *tensor.Tensor) (int, error) {
 	return at, nil
 }
 
-// single appends the launch of one kernel, which computes the bodies over the loops of n.
-func (l *lowering) single(p *procedure, n *ir.Nest, bodies []*ir.Expr, args, results []int, what string, loc ir.Loc) error {
+// single appends the launch of one kernel, which computes the bodies over the loops of n. If there are pieces, they tell where results are written.
+func (l *lowering) single(p *procedure, n *ir.Nest, bodies []*ir.Expr, pieces []*piece, args, results []int, what string, loc ir.Loc) error {
 	types := make([]ir.Type, len(args))
 	for k, a := range args {
 		types[k] = p.Slots[a].Type
@@ -271,13 +279,13 @@ func (l *lowering) single(p *procedure, n *ir.Nest, bodies []*ir.Expr, args, res
 		clone.Body = of[0]
 		n, bodies, types, args = &clone, of, ofTypes, ofArgs
 	}
-	if flat := flatten(n, bodies, types); flat != nil && l.does(doFlatten) {
+	if flat := flatten(n, bodies, types); flat != nil && pieces == nil && l.does(doFlatten) {
 		n, bodies, types, sized = flat.nest, flat.bodies, flat.types, results[0]
 		if flat.sized >= 0 {
 			sized = args[flat.sized]
 		}
 	}
-	k, err := l.kernelOf(n, bodies, types)
+	k, err := l.kernelOf(n, bodies, types, pieces...)
 	if err != nil {
 		return err
 	}
@@ -286,8 +294,11 @@ func (l *lowering) single(p *procedure, n *ir.Nest, bodies []*ir.Expr, args, res
 }
 
 // kernelOf returns the kernel that computes some bodies over the loops of n, which equal ones share.
-func (l *lowering) kernelOf(n *ir.Nest, bodies []*ir.Expr, types []ir.Type) (*kernel, error) {
+func (l *lowering) kernelOf(n *ir.Nest, bodies []*ir.Expr, types []ir.Type, pieces ...*piece) (*kernel, error) {
 	key := nestKey(n, bodies, types)
+	for _, p := range pieces {
+		key += p.key()
+	}
 	if k := l.byKey[key]; k != nil {
 		return k, nil
 	}
@@ -296,12 +307,12 @@ func (l *lowering) kernelOf(n *ir.Nest, bodies []*ir.Expr, types []ir.Type) (*ke
 			return nil, err
 		}
 	}
-	t, err := analyse(n, bodies, types, l.level, l.math)
+	t, err := analyse(n, bodies, types, l.level, l.math, pieces...)
 	if err != nil {
 		return nil, err
 	}
 	k := l.addKernel(key, t.data(), func(m *module, name string) { writeKernel(m, name, t) })
-	if len(t.split) > 0 {
+	if len(t.split) > 0 && len(pieces) == 0 { // partial results are whole ones
 		m, err := l.mergeKernel(t.combine, t.dtype)
 		if err != nil {
 			return nil, err

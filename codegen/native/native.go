@@ -15,6 +15,7 @@
 //	post.go      updates of weights from the sums that are their gradients, which are not written
 //	winograd.go  convolutions of 3×3 by Winograd's algorithm (winograd_emit.go, winograd_transform.go), unless the math is strict
 //	epilogue.go  what follows such a convolution, computed with it
+//	pieces.go    results that are parts of a value, written where they belong in it
 //	unpool.go    gradients before max-pooling, read by such convolutions as they were pooled
 //	tiling.go    how many rows and vectors of the result are computed together
 //	emit.go      a nest → LLVM IR: points, vectors, reductions, guards (index.go: reads; body.go, scalar.go, poly_math.go: scalar ops)

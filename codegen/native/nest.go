@@ -38,11 +38,12 @@ type loopNest struct {
 	split   []int     // the loops, flattened, that partial results may be split over: the first reduced ones, or v
 
 	guards []guard
-	roots  []*node // one for each result; several are of a map only, and of one element type
-	post   []*node // what is stored in the place of a sum, from it: see Note [Updates from sums]
-	cost   int     // of the bodies at a point, see cost
-	outs   *access // where a point's element lies; scatter: where it is added
-	number *form   // of a point among those reduced, for ArgMax and ArgMin
+	roots  []*node   // one for each result; several are of a map only, and of one element type
+	post   []*node   // what is stored in the place of a sum, from it: see Note [Updates from sums]
+	cost   int       // of the bodies at a point, see cost
+	outs   *access   // where a point's element lies; scatter: where it is added
+	places []*access // the same of each result, where these are pieces of larger values; nil: outs
+	number *form     // of a point among those reduced, for ArgMax and ArgMin
 	sizes  *sizes
 	types  []tensor.DType // of the operands
 	fast   bool           // functions may be less exact where that is lost in what follows
@@ -82,8 +83,8 @@ type nestCompiler struct {
 	read  func(*ir.Read) *node // what a read is, where it is not an access of the nest's loops
 }
 
-// analyse prepares the loops of n with these bodies over operands of these types.
-func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level, math codegen.Math) (*loopNest, error) {
+// analyse prepares the loops of n with these bodies over operands of these types. If there are pieces, they tell where results are written.
+func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level, math codegen.Math, pieces ...*piece) (*loopNest, error) {
 	if n.Body.DType == tensor.Bool && n.Combine != ir.Map && n.Combine != ir.Max && n.Combine != ir.Min {
 		return nil, fmt.Errorf("%s of bool is not defined", n.Combine)
 	}
@@ -125,6 +126,17 @@ func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level, mat
 	} else {
 		shape := n.ResultShape()
 		c.low.fill(t.outs, ir.Loops(0, n.Out), shape, false)
+	}
+	for _, p := range pieces {
+		a := t.outs
+		if p != nil {
+			a = &access{}
+			c.low.fill(a, p.index, p.shape, false)
+		}
+		t.places = append(t.places, a)
+	}
+	if len(pieces) == 1 {
+		t.outs, t.places = t.places[0], nil
 	}
 	t.number = &form{c: poly{}}
 	stride := whole(1)
@@ -279,6 +291,11 @@ func (c *nestCompiler) visit(onForm func(*form), onAccess func(*access)) {
 		onForm(g.limit)
 	}
 	onAccess(c.outs)
+	for _, a := range c.places {
+		if a != c.outs {
+			onAccess(a)
+		}
+	}
 	onForm(c.number)
 }
 

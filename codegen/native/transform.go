@@ -27,6 +27,7 @@ const (
 	doPost
 	doPrepare
 	doJoin
+	doPieces
 	doPlaces
 	doFlatten
 	doOptimize
@@ -45,6 +46,7 @@ var transformations = []Transformation{
 	doPost:      {"post", "updates weights from the sums that are their gradients"},
 	doPrepare:   {"prepare", "pads, permutes and packs what sums of products read"},
 	doJoin:      {"join", "computes elementwise nests over the same loops together"},
+	doPieces:    {"pieces", "writes the parts of a value where they belong in it"},
 	doPlaces:    {"places", "has kernels told which random numbers to draw"},
 	doFlatten:   {"flatten", "goes through elements as they lie, whatever their shape"},
 	doOptimize:  {"optimize", "has LLVM's code generator make fast code, which takes most of its time"},

@@ -458,7 +458,7 @@ func (b *bodyLowering) update(u *update) error {
 	if len(u.bodies) == 1 {
 		what = nestName(u.nest)
 	}
-	return b.single(b.p, u.nest, u.bodies, args, results, what, u.loc)
+	return b.single(b.p, u.nest, u.bodies, nil, args, results, what, u.loc)
 }
 
 // checkUpdate appends the launch that finds whether an update is finite, if there is no proof.
@@ -480,7 +480,7 @@ func (b *bodyLowering) checkUpdate(u *update, proof *exec.Proof) error {
 	} else {
 		args = b.numbers(b.p.fn, u.args)
 	}
-	if err := b.single(b.p, n, []*ir.Expr{n.Body}, args, []int{z}, "check", u.loc); err != nil {
+	if err := b.single(b.p, n, []*ir.Expr{n.Body}, nil, args, []int{z}, "check", u.loc); err != nil {
 		return err
 	}
 	b.p.Checks = append(b.p.Checks, exec.Check{Slot: z, What: u.cells[0].Name, Proof: proof, First: first, End: len(b.p.Steps)})

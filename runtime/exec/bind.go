@@ -137,7 +137,7 @@ func (p *Program) bind(f *Func, bind map[string]int, keep bool) (*bound, error) 
 			local = map[string]int{Count: product(b.shapes[l.Sized])}
 		}
 		elems := product(b.shapes[l.Results[0]])
-		r, err := p.size(l.Kernel, local, elems, b.bytes(slices.Concat(l.Results, l.Args)), true)
+		r, err := p.size(l.Kernel, local, elems, b.bytes(slices.Concat(distinct(l.Results), l.Args)), true)
 		if err != nil {
 			return nil, err
 		}
@@ -205,6 +205,17 @@ func (f *Func) writes() []int {
 		}
 	}
 	return cells
+}
+
+// distinct returns the results of a launch, of which several may be pieces of one.
+func distinct(results []int) []int {
+	var all []int
+	for _, z := range results {
+		if !slices.Contains(all, z) {
+			all = append(all, z)
+		}
+	}
+	return all
 }
 
 // bytes returns the size of some slots together.

@@ -40,7 +40,7 @@ func (p *Program) part(b *bound, r *run, elapsed time.Duration) runtime.Part {
 	l, k := r.step.Launch, &p.Kernels[r.kernel]
 	part := runtime.Part{What: l.What, Loc: l.Loc, Elapsed: elapsed}
 	bytes := func(slot int) { part.Bytes += float64(product(b.shapes[slot]) * ElemSize(b.fn.Slots[slot].Type.DType)) }
-	for _, z := range l.Results {
+	for _, z := range distinct(l.Results) {
 		bytes(z)
 	}
 	if r.merge {
