@@ -587,19 +587,70 @@ func (e *emitter) reducedLoops(k int, states []value.Value, body func([]value.Va
 	}
 	l := e.reduced[k]
 	lo, hi := e.loopRange(l)
-	return e.inner().loop(lo, hi, 1, true, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
-		e.scopes = append(e.scopes, in)
-		e.at[l] = iv
-		out := e.reducedLoops(k+1, states, body)
-		e.scopes = e.scopes[:len(e.scopes)-1]
-		return out
+	n, known := e.extents[l].isConst()
+	write := func(states []value.Value) []value.Value {
+		return e.inBlocksOfTerms(lo, hi, 1, true, known && n <= blockTerms, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
+			e.scopes = append(e.scopes, in)
+			e.at[l] = iv
+			out := e.reducedLoops(k+1, states, body)
+			e.scopes = e.scopes[:len(e.scopes)-1]
+			return out
+		})
+	}
+	if k > 0 && (!known || n >= leastBlock) && e.sumsBlocks() {
+		return e.addBlock(e.inner(), states, write)
+	}
+	return write(states)
+}
+
+// Note [Blocks of terms]
+//
+// One number after the other added to a sum in single precision makes an error that grows with their count: of thousands of equal ones, as a bias's gradient
+// behind an average over places consists of, the last are rounded all in the same direction. So a sum of many terms is one of sums of blockTerms, but for products in
+// tiles of rows, whose sums have no registers for that.
+
+const (
+	// blockTerms is how many terms are added one after the other at most.
+	blockTerms = 128
+	// leastBlock is how many rounds an inner loop has at least for its terms to be a block.
+	leastBlock = 16
+)
+
+// sumsBlocks reports whether sums are in blocks.
+func (e *emitter) sumsBlocks() bool {
+	return e.combine == ir.Sum && e.dtype == tensor.F32 && len(e.rows) == 0
+}
+
+// addBlock adds to states what block makes of zeros.
+func (e *emitter) addBlock(s *scope, states []value.Value, block func([]value.Value) []value.Value) []value.Value {
+	zeros := make([]value.Value, len(states))
+	for k := range zeros {
+		zeros[k] = num(states[k].Type(), 0)
+	}
+	sums := block(zeros)
+	for k := range sums {
+		sums[k] = s.fadd(states[k], sums[k])
+	}
+	return sums
+}
+
+// inBlocksOfTerms is scope.loop for the terms of a reduction; few: there are no more rounds than a block has.
+func (e *emitter) inBlocksOfTerms(lo, hi value.Value, step int, some, few bool, states []value.Value, body func(*scope, value.Value, []value.Value) []value.Value) []value.Value {
+	s := e.inner()
+	if few || !e.sumsBlocks() {
+		return s.loop(lo, hi, step, some, states, body)
+	}
+	return s.loop(lo, hi, step*blockTerms, some, states, func(in *scope, first value.Value, states []value.Value) []value.Value {
+		end := in.add(first, int64Const(step*blockTerms))
+		end = in.choose(in.icmp(enum.IPredSLT, end, hi), end, hi)
+		return e.addBlock(in, states, func(zeros []value.Value) []value.Value { return in.loop(first, end, step, true, zeros, body) })
 	})
 }
 
 // splitLoops writes the loops that partial results are split over as one, flattened.
 func (e *emitter) splitLoops(states []value.Value, body func([]value.Value) []value.Value) []value.Value {
 	outer := len(e.scopes)
-	return e.inner().loop(e.word(exec.WordR0), e.word(exec.WordR1), 1, true, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
+	return e.inBlocksOfTerms(e.word(exec.WordR0), e.word(exec.WordR1), 1, true, false, states, func(in *scope, iv value.Value, states []value.Value) []value.Value {
 		for range e.split { // the levels of all of them are one
 			e.scopes = append(e.scopes, in)
 		}
@@ -638,6 +689,9 @@ func (e *emitter) reduceLanes() {
 		if len(e.split) == 1 && e.v == e.split[0] {
 			count = nil
 		}
+		if total, known := e.extents[e.v].isConst(); len(e.reduced) > 0 && e.sumsBlocks() && (!known || total >= leastBlock*n*e.lanes) {
+			return e.addBlock(e.inner(), states, func(zeros []value.Value) []value.Value { return e.reduceVectors(lo, hi, count, n, width, zeros) })
+		}
 		return e.reduceVectors(lo, hi, count, n, width, states)
 	})
 	for r, row := range e.tileRows() {
@@ -672,13 +726,19 @@ func (e *emitter) combineLanes(states []value.Value, n, width int) []value.Value
 // reduceVectors is vectors with carried states, n·width for each row: rounds of n vectors, of one and the rest.
 func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, states []value.Value) []value.Value {
 	s := e.inner()
+	total, known := -1, false
+	if count != nil {
+		total, known = count.isConst()
+	}
 	// A section carries only the states of the vectors that it computes.
 	section := func(from, to value.Value, vectors int, some, tail bool, states []value.Value) []value.Value {
 		var carry []value.Value
 		for r := range e.tileRows() {
 			carry = append(carry, states[r*n*width:][:vectors*width]...)
 		}
-		carry = s.loop(from, to, vectors*e.lanes, some, carry, func(in *scope, iv value.Value, carry []value.Value) []value.Value {
+		step := vectors * e.lanes
+		few := tail || vectors < n || known && total <= step*blockTerms
+		carry = e.inBlocksOfTerms(from, to, step, some, few, carry, func(in *scope, iv value.Value, carry []value.Value) []value.Value {
 			e.scopes = append(e.scopes, in)
 			e.at[e.v] = iv
 			var mask value.Value
@@ -697,10 +757,6 @@ func (e *emitter) reduceVectors(lo, hi value.Value, count poly, n, width int, st
 			copy(next[r*n*width:], carry[r*vectors*width:][:vectors*width])
 		}
 		return next
-	}
-	total, known := -1, false
-	if count != nil {
-		total, known = count.isConst()
 	}
 	end := func(step int) value.Value {
 		if known {
