@@ -469,8 +469,9 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 			}
 			return
 		}
-		if len(e.post) > 0 {
-			e.fetchOperands(ins)
+		fetch := func() {}
+		if len(e.post) > 0 && len(e.reduced) > 0 {
+			fetch = e.fetchOperands(ins)
 		}
 		var states []value.Value
 		width := 1
@@ -482,6 +483,7 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 		states = e.reducedLoops(0, states, func(states []value.Value) []value.Value {
 			e.fetchColumns(ins[0])
 			e.fetchRows(ins)
+			fetch()
 			out := make([]value.Value, 0, len(states))
 			for k, in := range ins {
 				out = append(out, e.accumulate(in, states[k*width:(k+1)*width])...)

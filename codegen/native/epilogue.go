@@ -174,6 +174,31 @@ func epilogueOf(z *ir.Value, users []*ir.Instr) *epilogue {
 	return e
 }
 
+// rising reports whether what follows the convolution never falls where its result rises: then the maximum of what follows is what follows of the maximum.
+func (e *epilogue) rising() bool { return e.rises(e.body) }
+
+func (e *epilogue) rises(x *ir.Expr) bool {
+	uses := func(x *ir.Expr) bool {
+		found := false
+		x.Walk(func(x *ir.Expr) { found = found || x.Leaf == ir.LeafRead && x.Read.Operand == e.acc })
+		return found
+	}
+	if x.Leaf == ir.LeafRead {
+		return x.Read.Operand == e.acc
+	}
+	if x.Leaf != ir.NotLeaf {
+		return false
+	}
+	switch x.Op {
+	case ir.OpRelu:
+		return e.rises(x.Args[0])
+	case ir.OpAdd, ir.OpMax, ir.OpMin:
+		a, b := x.Args[0], x.Args[1]
+		return e.rises(a) && !uses(b) || e.rises(b) && !uses(a)
+	}
+	return false
+}
+
 // sameOver reports whether two nests differ in nothing but how they combine.
 func sameOver(n, m *ir.Nest) bool {
 	return n.Write == nil && m.Write == nil && n.Out == m.Out && len(n.Guards) == 0 && len(m.Guards) == 0 && n.Body.Equal(m.Body) &&

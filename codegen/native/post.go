@@ -222,8 +222,9 @@ func (e *emitter) storePost(in *instance, sum value.Value) {
 	}
 }
 
-// fetchOperands asks for what post reads of memory, which is there when the sums are.
-func (e *emitter) fetchOperands(ins []*instance) {
+// fetchOperands returns what asks, in each round of a tile's sums, for a line of each tensor that post reads, of the next tile: the first tile of the next rows after the last one of
+// some. So many lines asked for at once would have to wait for each other.
+func (e *emitter) fetchOperands(ins []*instance) func() {
 	var known []*access
 	var visit func(nd *node)
 	visit = func(nd *node) {
@@ -237,10 +238,18 @@ func (e *emitter) fetchOperands(ins []*instance) {
 	for _, nd := range e.post {
 		visit(nd)
 	}
-	s := e.inner()
-	for _, in := range ins {
+	s, w := e.inner(), e.rows[0]
+	row, tile := e.size(e.outs.off.coef(w.loop)), e.unroll*e.lanes
+	here := e.linear(e.outs.off, ins[0])
+	end := s.icmp(enum.IPredSGE, s.add(e.at[e.v], int64Const(tile)), e.size(e.extents[e.v]))
+	next := s.add(here, s.choose(end, s.sub(s.mul(row, int64Const(w.n)), e.at[e.v]), int64Const(tile)))
+	perRow := max(1, tile/lineElements)
+	return func() {
+		s := e.inner()
+		n := s.blk.NewURem(e.at[e.reduced[len(e.reduced)-1]], int64Const(perRow*w.n))
+		line := s.add(s.mul(s.blk.NewUDiv(n, int64Const(perRow)), row), s.mul(s.blk.NewURem(n, int64Const(perRow)), int64Const(lineElements)))
 		for _, a := range known {
-			s.prefetch(s.at(e.pointer(e.wordOperand(a.operand), memType(e.types[a.operand])), e.linear(a.off, in)), true)
+			s.prefetch(s.at(e.pointer(e.wordOperand(a.operand), memType(e.types[a.operand])), s.add(next, line)), false)
 		}
 	}
 }

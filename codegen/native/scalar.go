@@ -197,28 +197,27 @@ func (s *scope) binaryF32(op ir.Op, a, b value.Value) value.Value {
 	panic("BUG: native: " + op.String() + " of f32")
 }
 
-// maxF32 returns the greater; a not-a-number wins. The comparison with the constant or second operand first is one instruction, which returns its
-// second operand where one is not a number.
+// maxF32 returns the greater; a not-a-number wins. Of equal ones, zeros of two signs, it is b, or the number if one is written in the program. Of two values the comparison and
+// the choice are one instruction, which returns its second operand where one is not a number.
 func (s *scope) maxF32(a, b value.Value) value.Value {
 	if isNumber(a) {
 		a, b = b, a
 	}
-	m := s.choose(s.fcmp(enum.FPredOGE, b, a), b, a) // a where a is not a number
 	if isNumber(b) {
-		return m
+		return s.choose(s.fcmp(enum.FPredOGE, b, a), b, a) // a where a is not a number
 	}
-	return s.choose(s.fcmp(enum.FPredUNO, b, b), b, m)
+	return s.choose(s.fcmp(enum.FPredUNO, a, a), a, s.choose(s.fcmp(enum.FPredOGT, a, b), a, b))
 }
 
+// minF32 returns the lesser as maxF32 returns the greater.
 func (s *scope) minF32(a, b value.Value) value.Value {
 	if isNumber(a) {
 		a, b = b, a
 	}
-	m := s.choose(s.fcmp(enum.FPredOLE, b, a), b, a)
 	if isNumber(b) {
-		return m
+		return s.choose(s.fcmp(enum.FPredOLE, b, a), b, a)
 	}
-	return s.choose(s.fcmp(enum.FPredUNO, b, b), b, m)
+	return s.choose(s.fcmp(enum.FPredUNO, a, a), a, s.choose(s.fcmp(enum.FPredOLT, a, b), a, b))
 }
 
 func (s *scope) unaryF32(op ir.Op, a value.Value) value.Value {
@@ -289,4 +288,20 @@ func (s *scope) uniform(k0, k1, c0, c1 value.Value) value.Value {
 	}
 	x := s.blk.NewSIToFP(s.blk.NewLShr(c0, integer(t, 8)), vector(n, f32))
 	return s.fmul(x, num(x.Type(), 1.0/(1<<24)))
+}
+
+// maxOf returns the greatest of some; one that is not a number wins.
+func (s *scope) maxOf(x []value.Value) value.Value {
+	for len(x) > 1 { // in pairs, so that none waits for all before it
+		var next []value.Value
+		for k := 0; k < len(x); k += 2 {
+			if k+1 < len(x) {
+				next = append(next, s.maxF32(x[k], x[k+1]))
+			} else {
+				next = append(next, x[k])
+			}
+		}
+		x = next
+	}
+	return x[0]
 }

@@ -331,15 +331,21 @@ func (s *scope) store(x, p, mask value.Value) {
 	s.blk.NewCall(f, x, p, constant.NewInt(i32, int64(align)), mask)
 }
 
-// prefetch asks for the line of memory at p: to be written soon, into the nearest cache, or to be read later, into the one behind it.
-func (s *scope) prefetch(p value.Value, written bool) {
+// Note [Asking ahead]
+//
+// A processor foresees what is read in order. Where a kernel will read something else, pieces of rows that lie far apart or the next tiles of an image, it asks for it ahead of
+// time: from memory into the cache behind the nearest one, spread over the rounds of a product, since only some dozens of lines can be on their way at once; and from there into
+// the nearest just before it is read. What is asked for may lie outside of its tensor, which does no harm.
+
+// prefetch asks for the line of memory at p, to be in the nearest cache or in the one behind it.
+func (s *scope) prefetch(p value.Value, nearest bool) {
 	p8 := types.NewPointer(i8)
 	f := s.fn.module.intrinsic("llvm.prefetch.p0i8", types.Void, p8, i32, i32, i32)
-	write, near := 0.0, 2.0
-	if written {
-		write, near = 1, 3
+	near := 2.0
+	if nearest {
+		near = 3
 	}
-	s.blk.NewCall(f, s.blk.NewBitCast(p, p8), num(i32, write), num(i32, near), num(i32, 1))
+	s.blk.NewCall(f, s.blk.NewBitCast(p, p8), num(i32, 0), num(i32, near), num(i32, 1))
 }
 
 // scatter writes the lanes of x to the offsets off behind p.

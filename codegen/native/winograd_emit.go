@@ -334,6 +334,9 @@ func (e *winogradWriter) elements(s *scope, from, image, row, col value.Value, s
 		rows := rowsOf(from, row, col, size, side, 0)
 		return func(s *scope, c, mask value.Value) func(i, j int) value.Value {
 			return func(i, j int) value.Value {
+				if j >= side-tileOut {
+					s.prefetch(s.at(rows[i], s.add(c, int64Const((j+tileOut)*n))), true)
+				}
 				return s.load(s.at(rows[i], s.add(c, int64Const(j*n))), e.lanes, mask, nil)
 			}
 		}
@@ -348,6 +351,9 @@ func (e *winogradWriter) elements(s *scope, from, image, row, col value.Value, s
 		for i := range half {
 			for j := range half {
 				off := s.add(c, int64Const(j*n))
+				if j >= half-tileOut/2 {
+					s.prefetch(s.at(values[i], s.add(off, int64Const(tileOut/2*n))), true)
+				}
 				x[i][j] = s.load(s.at(values[i], off), e.lanes, mask, nil)
 				place[i][j] = s.load(s.at(places[i], off), e.lanes, mask, nil)
 				if e.bytes {
@@ -411,7 +417,13 @@ func (e *winogradWriter) convolve() {
 		first, count := e.blockOfTiles(s, p)
 		e.eachTile(s, first, count, func(s *scope, t tile) { e.operandTile(s, x, t) })
 		s.loop(int64Const(0), int64Const(e.paddedO()/e.block()), 1, true, nil, func(s *scope, b value.Value, _ []value.Value) []value.Value {
-			e.products(s, s.at(u, s.mul(b, int64Const(tilePoints*e.c*e.block()))), count)
+			next, later := s.add(first, count), ahead{x, e.in, e.c, tileIn, tileOut}
+			if e.unpooled {
+				later = ahead{x, e.pooled, e.c, tileIn / 2, tileOut / 2}
+			}
+			e.products(s, s.at(u, s.mul(b, int64Const(tilePoints*e.c*e.block()))), count, func(s *scope, f, r value.Value) {
+				s.when(s.icmp(enum.IPredEQ, b, int64Const(0)), func(s *scope) { e.fetchTiles(s, later, next, f, r, e.tiles/e.rows) })
+			})
 			o := s.mul(b, int64Const(e.block()))
 			e.eachTile(s, first, count, func(s *scope, t tile) { e.resultTile(s, r, o, t) })
 			return nil
@@ -427,8 +439,35 @@ func (e *winogradWriter) blockOfTiles(s *scope, p value.Value) (first, count val
 	return first, s.choose(s.icmp(enum.IPredSLT, left, int64Const(e.tiles)), left, int64Const(e.tiles))
 }
 
-// products writes the products M = V U for all points of a block of channels.
-func (e *winogradWriter) products(s *scope, u, count value.Value) {
+// ahead is an image of which a kernel will read tiles.
+type ahead struct {
+	from     value.Value
+	size     [2]value.Value // its height and width
+	channels int
+	side     int // of what is read for a tile
+	step     int // from a tile to the next
+}
+
+// fetchTiles asks for a part of what the block of tiles from number first on will read, which processors do not foresee, while products are computed: of the rows of point f's
+// number, modulo their number, those of perRound tiles in each round r.
+func (e *winogradWriter) fetchTiles(s *scope, a ahead, first, f, r value.Value, rounds int) {
+	perGroup := (e.tiles + tileIn - 1) / tileIn
+	perRound := (perGroup + rounds - 1) / rounds
+	group, line := s.blk.NewUDiv(f, int64Const(tileIn)), s.blk.NewURem(f, int64Const(a.side))
+	for k := range perRound {
+		n := s.add(s.add(first, s.mul(group, int64Const(perGroup))), s.add(s.mul(r, int64Const(perRound)), int64Const(k)))
+		col, n := s.blk.NewURem(n, e.across), value.Value(s.blk.NewUDiv(n, e.across))
+		row := s.add(s.mul(s.blk.NewURem(n, e.down), int64Const(a.step)), line)
+		at := s.add(s.mul(s.add(s.mul(s.blk.NewUDiv(n, e.down), a.size[0]), row), a.size[1]), s.mul(col, int64Const(a.step)))
+		p := s.at(a.from, s.mul(at, int64Const(a.channels)))
+		for at := 0; at < a.step*a.channels; at += lineElements {
+			s.prefetch(s.at(p, int64Const(at)), false)
+		}
+	}
+}
+
+// products writes the products M = V U for all points of a block of channels, and what is done besides in each round of a point.
+func (e *winogradWriter) products(s *scope, u, count value.Value, each func(s *scope, f, r value.Value)) {
 	block := e.block()
 	rounds := s.blk.NewUDiv(s.add(count, int64Const(e.rows-1)), int64Const(e.rows))
 	s.loop(int64Const(0), int64Const(tilePoints), 1, true, nil, func(s *scope, f value.Value, _ []value.Value) []value.Value {
@@ -436,6 +475,7 @@ func (e *winogradWriter) products(s *scope, u, count value.Value) {
 		v := s.at(e.memory, s.add(int64Const(e.at.v), s.mul(f, int64Const(e.at.vPoint))))
 		m := s.at(e.memory, s.add(int64Const(e.at.m), s.mul(f, int64Const(e.at.mPoint))))
 		s.loop(int64Const(0), rounds, 1, true, nil, func(s *scope, r value.Value, _ []value.Value) []value.Value {
+			each(s, f, r)
 			a := s.at(v, s.mul(r, int64Const(e.rows*e.at.vTile)))
 			to := s.at(m, s.mul(r, int64Const(e.rows*e.at.mTile)))
 			sums := make([]value.Value, e.rows*e.vectors)
@@ -560,23 +600,22 @@ func (e *winogradWriter) after(s *scope, z [tileOut][tileOut]value.Value, i, j i
 	case !p.pooled:
 		return []value.Value{e.follow(s, p.body, z[i][j], channel, mask)}
 	}
-	var most, place value.Value
-	for k := range 4 {
-		x := e.follow(s, p.body, z[2*i+k/2][2*j+k%2], channel, mask)
-		if k == 0 {
-			most, place = x, integer(vector(e.lanes, i32), 0)
-			continue
-		}
-		if !p.place {
-			most = s.maxF32(most, x)
-			continue
-		}
-		// What is not a number comes before all, and the first one before those that follow.
-		wins := s.or(s.fcmp(enum.FPredOGT, x, most), s.and(s.fcmp(enum.FPredUNO, x, x), s.fcmp(enum.FPredORD, most, most)))
-		most, place = s.choose(wins, x, most), s.choose(wins, integer(vector(e.lanes, i32), int64(k)), place)
-	}
+	square := [4]value.Value{z[2*i][2*j], z[2*i][2*j+1], z[2*i+1][2*j], z[2*i+1][2*j+1]}
 	if !p.place {
-		return []value.Value{most}
+		if p.rising() {
+			return []value.Value{e.follow(s, p.body, s.maxOf(square[:]), channel, mask)}
+		}
+		for k, x := range square {
+			square[k] = e.follow(s, p.body, x, channel, mask)
+		}
+		return []value.Value{s.maxOf(square[:])}
+	}
+	most, place := e.follow(s, p.body, square[0], channel, mask), integer(vector(e.lanes, i32), 0)
+	for k, x := range square[1:] {
+		x = e.follow(s, p.body, x, channel, mask)
+		// What is not a number comes before all, and the first one before those that follow.
+		wins := s.and(s.fcmp(enum.FPredUGT, x, most), s.fcmp(enum.FPredORD, most, most))
+		most, place = s.choose(wins, x, most), s.choose(wins, integer(vector(e.lanes, i32), int64(k+1)), place)
 	}
 	if p.bytes {
 		place = s.blk.NewTrunc(place, vector(e.lanes, i8))
@@ -657,7 +696,14 @@ func (e *winogradWriter) gradient() {
 			e.cotangentTile(s, y, t)
 		})
 		s.loop(int64Const(0), int64Const(tilePoints), 1, true, nil, func(s *scope, f value.Value, _ []value.Value) []value.Value {
-			e.addProducts(s, f, count)
+			e.addProducts(s, f, count, func(s *scope, r value.Value, rounds int) {
+				next, later := s.add(first, count), ahead{y, e.out, e.o, tileOut, tileOut}
+				if e.unpooled {
+					later = ahead{y, e.pooled, e.o, tileOut / 2, tileOut / 2}
+				}
+				e.fetchTiles(s, ahead{x, e.in, e.c, tileIn, tileOut}, next, f, r, rounds)
+				e.fetchTiles(s, later, next, f, r, rounds)
+			})
 			return nil
 		})
 		return nil
@@ -690,8 +736,8 @@ func (e *winogradWriter) cotangentTile(s *scope, y value.Value, t tile) {
 	})
 }
 
-// addProducts writes sums += Vᵀ Y for point f.
-func (e *winogradWriter) addProducts(s *scope, f, count value.Value) {
+// addProducts writes sums += Vᵀ Y for point f, and what is done besides in each of some rounds.
+func (e *winogradWriter) addProducts(s *scope, f, count value.Value, each func(s *scope, r value.Value, rounds int)) {
 	v := s.at(e.memory, s.add(int64Const(e.at.v), s.mul(f, int64Const(e.at.vPoint))))
 	y := s.at(e.memory, s.add(int64Const(e.at.m), s.mul(f, int64Const(e.at.mPoint))))
 	sums := s.at(e.memory, s.add(int64Const(e.at.sums), s.mul(f, int64Const(e.at.sPoint))))
@@ -706,6 +752,9 @@ func (e *winogradWriter) addProducts(s *scope, f, count value.Value) {
 			return
 		}
 		s.loop(int64Const(0), int64Const(count_), 1, true, nil, func(s *scope, r value.Value, _ []value.Value) []value.Value {
+			if from == 0 {
+				each(s, r, count_)
+			}
 			c := s.add(int64Const(from), s.mul(r, int64Const(rows)))
 			s.loop(int64Const(0), int64Const(width), e.block(), true, nil, func(s *scope, o value.Value, _ []value.Value) []value.Value {
 				p := s.at(sums, s.add(s.mul(c, int64Const(width)), o))

@@ -11,34 +11,34 @@ const (
 	maxWords     = 13
 	maxDepth     = 1
 	scratchBytes = 270848
-	constsAt     = 29696
+	constsAt     = 28864
 	batchSize    = 16
 	arenaOne     = 1190912
 	arenaBatch   = 1359872
 )
 
 var rowsOne = []row{
-	{kind: rowKernel, results: []ref{{0, 0, 12288}}, args: []ref{{2, 0, 12288}}, entry: 26112, sizes: []uint64{3072, 6}, points: 6, perChunk: 6, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:13:23: div"},
-	{kind: rowKernel, results: []ref{{0, 294912, 28800}}, args: []ref{{3, 0, 3456}, {0, 0, 12288}, {4, 0, 128}}, entry: 27920, sizes: []uint64{1, 1, 1}, points: 15, perChunk: 15, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:20:8: in conv2d: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 294912}}, args: []ref{{5, 0, 73728}}, entry: 8576, sizes: []uint64{1, 1, 1}, points: 32, perChunk: 32, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 1179648, 9216}}, args: []ref{{0, 0, 294912}, {0, 294912, 28800}, {6, 0, 256}}, entry: 16944, sizes: []uint64{1, 1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 1179648}}, args: []ref{{7, 0, 294912}}, entry: 11248, sizes: []uint64{1, 1, 1}, points: 64, perChunk: 8, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 12288}}, args: []ref{{2, 0, 12288}}, entry: 25472, sizes: []uint64{3072, 6}, points: 6, perChunk: 6, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:13:23: div"},
+	{kind: rowKernel, results: []ref{{0, 294912, 28800}}, args: []ref{{3, 0, 3456}, {0, 0, 12288}, {4, 0, 128}}, entry: 27280, sizes: []uint64{1, 1, 1}, points: 15, perChunk: 15, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:20:8: in conv2d: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 294912}}, args: []ref{{5, 0, 73728}}, entry: 8352, sizes: []uint64{1, 1, 1}, points: 32, perChunk: 32, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 1179648, 9216}}, args: []ref{{0, 0, 294912}, {0, 294912, 28800}, {6, 0, 256}}, entry: 16624, sizes: []uint64{1, 1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 1179648}}, args: []ref{{7, 0, 294912}}, entry: 11024, sizes: []uint64{1, 1, 1}, points: 64, perChunk: 8, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
 	{kind: rowKernel, results: []ref{{0, 1188864, 2048}}, args: []ref{{0, 0, 1179648}, {0, 1179648, 9216}, {8, 0, 512}}, sizes: []uint64{1, 1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 2048}}, args: []ref{{0, 1188864, 2048}, {9, 0, 1048576}}, entry: 14144, sizes: []uint64{1, 1, 1}, points: 8, perChunk: 1, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:24:8: in dense: sum"},
-	{kind: rowKernel, results: []ref{{0, 2048, 4}}, args: []ref{{11, 0, 2048}, {0, 0, 2048}, {10, 0, 2048}}, entry: 26880, sizes: []uint64{1, 1}, points: 1, perChunk: 1, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 4}}, args: []ref{{0, 2048, 4}, {12, 0, 4}}, entry: 26288, sizes: []uint64{1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sigmoid"},
+	{kind: rowKernel, results: []ref{{0, 0, 2048}}, args: []ref{{0, 1188864, 2048}, {9, 0, 1048576}}, entry: 13824, sizes: []uint64{1, 1, 1}, points: 8, perChunk: 1, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:24:8: in dense: sum"},
+	{kind: rowKernel, results: []ref{{0, 2048, 4}}, args: []ref{{11, 0, 2048}, {0, 0, 2048}, {10, 0, 2048}}, entry: 26240, sizes: []uint64{1, 1}, points: 1, perChunk: 1, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 4}}, args: []ref{{0, 2048, 4}, {12, 0, 4}}, entry: 25648, sizes: []uint64{1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sigmoid"},
 }
 
 var rowsBatch = []row{
-	{kind: rowKernel, results: []ref{{0, 460800, 196608}}, args: []ref{{2, 0, 196608}}, entry: 26112, sizes: []uint64{49152, 96}, points: 96, perChunk: 9, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:13:23: div"},
-	{kind: rowKernel, results: []ref{{0, 0, 460800}}, args: []ref{{3, 0, 3456}, {0, 460800, 196608}, {4, 0, 128}}, entry: 27920, sizes: []uint64{16, 5, 2}, points: 240, perChunk: 11, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:20:8: in conv2d: sum"},
-	{kind: rowKernel, results: []ref{{0, 460800, 294912}}, args: []ref{{5, 0, 73728}}, entry: 8576, sizes: []uint64{16, 8, 2}, points: 32, perChunk: 32, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 1179648, 147456}}, args: []ref{{0, 460800, 294912}, {0, 0, 460800}, {6, 0, 256}}, entry: 16944, sizes: []uint64{16, 8, 2}, points: 8, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 1179648}}, args: []ref{{7, 0, 294912}}, entry: 11248, sizes: []uint64{16, 1, 1}, points: 64, perChunk: 8, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
+	{kind: rowKernel, results: []ref{{0, 460800, 196608}}, args: []ref{{2, 0, 196608}}, entry: 25472, sizes: []uint64{49152, 96}, points: 96, perChunk: 9, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:13:23: div"},
+	{kind: rowKernel, results: []ref{{0, 0, 460800}}, args: []ref{{3, 0, 3456}, {0, 460800, 196608}, {4, 0, 128}}, entry: 27280, sizes: []uint64{16, 5, 2}, points: 240, perChunk: 11, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:20:8: in conv2d: sum"},
+	{kind: rowKernel, results: []ref{{0, 460800, 294912}}, args: []ref{{5, 0, 73728}}, entry: 8352, sizes: []uint64{16, 8, 2}, points: 32, perChunk: 32, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 1179648, 147456}}, args: []ref{{0, 460800, 294912}, {0, 0, 460800}, {6, 0, 256}}, entry: 16624, sizes: []uint64{16, 8, 2}, points: 8, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:21:8: in conv2d_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 1179648}}, args: []ref{{7, 0, 294912}}, entry: 11024, sizes: []uint64{16, 1, 1}, points: 64, perChunk: 8, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
 	{kind: rowKernel, results: []ref{{0, 1327104, 32768}}, args: []ref{{0, 0, 1179648}, {0, 1179648, 147456}, {8, 0, 512}}, sizes: []uint64{16, 1, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:22:8: in conv2d_2: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 32768}}, args: []ref{{0, 1327104, 32768}, {9, 0, 1048576}}, entry: 14144, sizes: []uint64{16, 0, 4}, points: 128, perChunk: 2, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:24:8: in dense: sum"},
-	{kind: rowKernel, results: []ref{{0, 32768, 64}}, args: []ref{{11, 0, 2048}, {0, 0, 32768}, {10, 0, 2048}}, entry: 26880, sizes: []uint64{16, 4}, points: 4, perChunk: 4, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sum"},
-	{kind: rowKernel, results: []ref{{0, 0, 64}}, args: []ref{{0, 32768, 64}, {12, 0, 4}}, entry: 26288, sizes: []uint64{16, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sigmoid"},
+	{kind: rowKernel, results: []ref{{0, 0, 32768}}, args: []ref{{0, 1327104, 32768}, {9, 0, 1048576}}, entry: 13824, sizes: []uint64{16, 0, 4}, points: 128, perChunk: 2, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:24:8: in dense: sum"},
+	{kind: rowKernel, results: []ref{{0, 32768, 64}}, args: []ref{{11, 0, 2048}, {0, 0, 32768}, {10, 0, 2048}}, entry: 26240, sizes: []uint64{16, 4}, points: 4, perChunk: 4, splits: 512, perRound: 512, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sum"},
+	{kind: rowKernel, results: []ref{{0, 0, 64}}, args: []ref{{0, 32768, 64}, {12, 0, 4}}, entry: 25648, sizes: []uint64{16, 1}, points: 1, perChunk: 1, splits: 1, perRound: 1, rounds: 1, what: "examples/catdog/catdog.nn:25:8: in dense_1: sigmoid"},
 }
 
 // nativeOne computes the model for one example.
