@@ -62,8 +62,11 @@ func MapMemory(n int) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("mapping %d bytes: %w", n, err)
 	}
-	if n >= leastHuge {
-		_ = unix.Madvise(m, unix.MADV_HUGEPAGE) // a wish
+	if whole := (n + hugePage - leastHuge) &^ (hugePage - 1); n >= leastHuge { // what is left over, less than half of a huge page, would take all of one
+		_ = unix.Madvise(m[:whole], unix.MADV_HUGEPAGE) // a wish
+		if whole < size {
+			_ = unix.Madvise(m[whole:], unix.MADV_NOHUGEPAGE)
+		}
 	}
 	return m[:max(n, 4096)], nil
 }

@@ -117,9 +117,7 @@ func (s *imageSource) load(i int) ([]byte, error) {
 		s.mu.Unlock()
 		return nil, err
 	}
-	if s.pixels[i].Load() == nil && s.cache.take(int64(len(r.pix))) && !s.pixels[i].CompareAndSwap(nil, &r.pix) {
-		s.cache.giveBack(int64(len(r.pix))) // another goroutine was faster
-	}
+	s.cache.keep(&s.pixels[i], r.pix)
 	return r.pix, nil
 }
 
