@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -226,6 +227,44 @@ func TestStartAnewKeepsTheOther(t *testing.T) {
 	kept, err := os.ReadFile(path + ".old")
 	if err != nil || !bytes.Equal(kept, before) {
 		t.Errorf("the other run's state is gone: %v", err)
+	}
+}
+
+// Where another run's state cannot be put aside, it stays, and the new run has none.
+func TestTheOthersStateStays(t *testing.T) {
+	r := newRun(t)
+	r.opt.CheckpointSteps = 1
+	r.prog.before = func(step int) error {
+		if step == 5 {
+			return errPulled
+		}
+		return nil
+	}
+	if _, err := Run(t.Context(), r.prog, r.p, r.t, r.opt); !errors.Is(err, errPulled) {
+		t.Fatal(err)
+	}
+	path := CheckpointPath(r.p)
+	before, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(path+".old", "in the way"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, steps := range []int{1, 0} { // with checkpoints on the way, and at ends of epochs
+		again := r.restarted(t)
+		again.opt.CheckpointSteps = steps
+		var out bytes.Buffer
+		again.opt.Out = &out
+		if _, err := Run(t.Context(), again.prog, again.p, again.t, again.opt); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(out.String(), "warning: "); n != 1 || !strings.Contains(out.String(), "that of an earlier run cannot be renamed to "+path+".old") {
+			t.Errorf("%d warnings: %s", n, out.String())
+		}
+		if kept, err := os.ReadFile(path); err != nil || !bytes.Equal(kept, before) {
+			t.Errorf("the other run's state is gone: %v", err)
+		}
 	}
 }
 

@@ -360,6 +360,7 @@ func (r *run) start() (over bool, err error) {
 		return false, fmt.Errorf("cannot resume from %s: %w", r.saver.path, err)
 	}
 	if ck.Train != r.index {
+		r.saver.own = ck.Train < r.index
 		return ck.Train > r.index, nil
 	}
 	if err := ck.restore(r.prog, r.p); err != nil {
@@ -413,6 +414,7 @@ func (r *run) mention(ck *checkpoint, err error) {
 	case err != nil:
 		r.printf("note: %v; this run will replace it\n", err)
 	case ck.Train < r.index: // the train before this one left it
+		r.saver.own = true
 	default:
 		r.saver.old = r.saver.path + ".old"
 		r.printf("note: %s holds an unfinished run (%s), which --resume would go on with; this run starts anew and keeps the other as %s\n",

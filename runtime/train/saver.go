@@ -23,6 +23,7 @@ type saver struct {
 	took     time.Duration // for the last write that the run waited for
 	lastStep int
 	pending  chan error // of the write in the background; nil when there is none
+	own      bool       // path holds a state of an earlier train of the program, which goes on with this run
 	good     bool       // path holds a state of this run
 	goodStep int        // which one
 	inFlight int        // step of the write in the background
@@ -60,29 +61,38 @@ func (s *saver) busy() bool {
 // background writes ck, which nobody changes any more, while the caller goes on.
 func (s *saver) background(ck *checkpoint) {
 	s.wait()
-	s.begin(ck)
+	if err := s.begin(ck); err != nil {
+		_ = s.ended(err) // which tells it
+		return
+	}
 	s.pending = make(chan error, 1)
 	go func(result chan<- error) { result <- writeCheckpoint(s.path, ck) }(s.pending)
 }
 
-func (s *saver) begin(ck *checkpoint) {
+// begin makes room for ck.
+//
+// Errors: another run's checkpoint is there, and stays.
+func (s *saver) begin(ck *checkpoint) error {
 	s.began, s.lastStep, s.inFlight = time.Now(), ck.Step, ck.Step
 	if s.old == "" {
-		return
+		return nil
 	}
-	if err := os.Rename(s.path, s.old); err != nil {
-		s.warn(fmt.Sprintf("cannot keep the earlier checkpoint: %v", err))
+	if err := os.Rename(s.path, s.old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("that of an earlier run cannot be renamed to %s: %w", s.old, withoutPath(err))
 	}
 	s.old = ""
+	return nil
 }
 
 // write writes ck and returns when it is on the disk.
 func (s *saver) write(ck *checkpoint) error {
 	s.wait()
-	s.begin(ck)
-	err := s.ended(writeCheckpoint(s.path, ck))
+	err := s.begin(ck)
+	if err == nil {
+		err = writeCheckpoint(s.path, ck)
+	}
 	s.took = time.Since(s.began)
-	return err
+	return s.ended(err)
 }
 
 // dueAtEpoch reports whether the end of an epoch is worth a checkpoint: always where there is none yet, and where they are counted in steps;
@@ -164,14 +174,14 @@ func (s *saver) removeLeftovers() {
 	}
 }
 
-// discard removes the file.
+// discard removes the file, if it is the run's.
 func (s *saver) discard() error {
 	s.wait()
-	if s.path == "" {
+	if !s.good && !s.own {
 		return nil
 	}
 	if err := os.Remove(s.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("the run is over but its checkpoint stays: %w", err)
+		return fmt.Errorf("the run is over but its checkpoint %s stays: %w", s.path, withoutPath(err))
 	}
 	return nil
 }

@@ -286,6 +286,10 @@ func TestWriteKerasErrors(t *testing.T) {
 	if now, _ := os.ReadFile(path); string(now) != "before" {
 		t.Error("a failed write changed the file")
 	}
+	nowhere := filepath.Join(t.TempDir(), "nowhere", "m.h5")
+	if _, err := WriteKeras(nowhere, dense()); err == nil || strings.Contains(err.Error(), "m.h5") { // the path is the caller's to name
+		t.Errorf("error %v", err)
+	}
 }
 
 // A list of names that no single attribute can hold.

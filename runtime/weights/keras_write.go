@@ -34,7 +34,7 @@ type Model struct {
 //
 // Of a model that has no counterpart in Keras an .h5 holds only the weights, and note says why; it is empty if the file holds the whole model.
 //
-// Errors: two layers with one name; a model without a counterpart for a file other than .h5; what happened while writing.
+// Errors: two layers with one name; a model without a counterpart for a file other than .h5; what happened while writing. They do not name the file.
 func WriteKeras(path string, m Model) (note string, err error) {
 	encode := EncodeKeras
 	switch {
@@ -48,7 +48,7 @@ func WriteKeras(path string, m Model) (note string, err error) {
 		return err
 	})
 	if err != nil {
-		return "", fmt.Errorf("writing %s: %w", path, err)
+		return "", err
 	}
 	return note, nil
 }

@@ -83,10 +83,7 @@ func saveNamed(
 		}
 		tensors[ownerOf(name, p)+"."+weightName(name)] = t
 	}
-	if err := atomicfile.Write(path, 0o644, func(w io.Writer) error { return encode(w, tensors) }); err != nil {
-		return fmt.Errorf("writing %s: %w", path, err)
-	}
-	return nil
+	return atomicfile.Write(path, 0o644, func(w io.Writer) error { return encode(w, tensors) })
 }
 
 // parameters are the cells of a program that files of weights hold.
