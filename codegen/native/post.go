@@ -55,9 +55,8 @@ func (l *lowering) updatesFromSums(f *ir.Func, all []*update) map[*ir.Instr]*upd
 	return fromSums
 }
 
-// leastFromSum is the least number of a gradient's elements for it not to be written. Smaller ones stay in a cache, where two threads are faster with
-// two passes.
-const leastFromSum = 1 << 20
+// leastFromSum is the least number of a gradient's elements for it not to be written. Smaller ones stay in a cache near by, where two passes take no longer.
+const leastFromSum = 1 << 18
 
 // isProduct reports whether in is a matrix product, in a wide sense, of a known size, and of factors with fewer elements.
 func isProduct(in *ir.Instr) bool {

@@ -128,8 +128,8 @@ func (c *nestCompiler) bestRow(loops []int) int {
 func evenTile(n, most int) int {
 	best, cost := 1, 0
 	for r := 1; r <= min(n, most); r++ {
-		// Half a row is the price of what all rows of a tile share.
-		if k := (n + r - 1) / r * (2*r + 1); r == 1 || k <= cost {
+		// A quarter of a row is the price of what all rows of a tile share.
+		if k := (n + r - 1) / r * (4*r + 1); r == 1 || k <= cost {
 			best, cost = r, k
 		}
 	}
