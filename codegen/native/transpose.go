@@ -52,6 +52,7 @@ func (e *emitter) transposed(ins []*instance) {
 			p = s.at(base, s.mul(step, int64Const(l)))
 		}
 		rows[l] = s.load(p, e.lanes, nil, nil)
+		s.prefetch(s.at(p, int64Const(e.lanes)), false) // of the next square: the processor does not foresee that many rows
 	}
 	rows = s.transpose(rows)
 	for k, in := range ins {
