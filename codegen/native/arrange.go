@@ -15,12 +15,12 @@ import (
 func (l *lowering) arrange(
 	f *ir.Func, least int, epilogues map[*ir.Instr]*epilogue, unpooled map[*ir.Value]*unpooled, kept []*ir.Value, fromSums map[*ir.Instr]*update,
 ) *ir.Func {
-	a := &arranger{lowering: l, least: least, epilogues: epilogues, fromSums: fromSums, made: map[string]*ir.Value{}, fixed: fixedValues(f)}
+	a := &arranger{lowering: l, least: least, epilogues: epilogues, fromSums: fromSums, made: map[string]*ir.Value{}, fixed: fixedValues(f), slices: map[*ir.Value]*slice{}}
 	g := *f
 	a.instrs(g.Body)
 	keep := func(in *ir.Instr) bool { return epilogues[in] != nil }
 	kept = slices.Concat(kept, a.later)
-	g.Body = l.assemble(l.join(a.body, kept, unpooled, keep), kept, unpooled, keep)
+	g.Body = l.assemble(l.join(a.withoutSlices(kept, unpooled), kept, unpooled, keep), kept, unpooled, keep)
 	return &g
 }
 
@@ -42,6 +42,7 @@ type arranger struct {
 	body      []*ir.Instr
 	made      map[string]*ir.Value // copies, by what they are and of what
 	fixed     map[*ir.Value]bool   // what stays the same between calls
+	slices    map[*ir.Value]*slice
 
 	around *arranger               // of the function that holds the scan whose body this is
 	rounds int                     // of the scan
@@ -58,6 +59,7 @@ func (a *arranger) instrs(body []*ir.Instr) {
 		default:
 			a.body = append(a.body, in)
 		}
+		a.note(in)
 	}
 }
 
@@ -77,12 +79,13 @@ func (a *arranger) nest(in *ir.Instr) {
 		for k, n := range part.args {
 			args[k] = values[n]
 		}
+		n, args := a.through(part.nest, args)
 		if part.temporary {
-			values = append(values, a.copy(part.nest, args, in.Loc))
+			values = append(values, a.copy(n, args, in.Loc))
 			continue
 		}
 		last := *in
-		last.Nest, last.Args = part.nest, args
+		last.Nest, last.Args = n, args
 		if u := a.fromSums[in]; u != nil && a.canUpdate(&last) {
 			u.product = &last
 			a.later = append(a.later, args...)
@@ -152,7 +155,7 @@ func (a *arranger) copy(n *ir.Nest, args []*ir.Value, loc ir.Loc) *ir.Value {
 func (a *arranger) scan(in *ir.Instr) {
 	sc := *in.Scan
 	body := a.fuse(sc.Body)
-	inner := &arranger{lowering: a.lowering, least: a.least, made: map[string]*ir.Value{}, fixed: map[*ir.Value]bool{}, around: a, same: map[*ir.Value]*ir.Value{}}
+	inner := &arranger{lowering: a.lowering, least: a.least, made: map[string]*ir.Value{}, fixed: map[*ir.Value]bool{}, slices: map[*ir.Value]*slice{}, around: a, same: map[*ir.Value]*ir.Value{}}
 	inner.rounds = int(weight(sc.Trip))
 	for k, v := range body.Params {
 		if k > sc.Carried+sc.Slices {
@@ -161,7 +164,7 @@ func (a *arranger) scan(in *ir.Instr) {
 	}
 	inner.instrs(body.Body)
 	keep := func(*ir.Instr) bool { return false }
-	body.Body = a.assemble(a.join(inner.body, body.Results, nil, keep), body.Results, nil, keep)
+	body.Body = a.assemble(a.join(inner.withoutSlices(body.Results, nil), body.Results, nil, keep), body.Results, nil, keep)
 	sc.Body = body
 	last := *in
 	last.Scan = &sc

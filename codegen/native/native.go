@@ -10,6 +10,7 @@
 //	lower.go     functions → launches over numbered slots (scan.go: scans); equal nests → one kernel (kernel.go)
 //	flatten.go   elementwise nests of all shapes as one
 //	arrange.go   the copies that contractions want, once each and out of scans
+//	slices.go    parts of values, read where they lie in these
 //	prepare.go   sums of products: operands padded, permuted or in panels, to be read without tests and in single steps
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
 //	post.go      updates of weights from the sums that are their gradients, which are not written

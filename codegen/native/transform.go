@@ -25,6 +25,7 @@ const (
 	doWinograd
 	doEpilogues
 	doPost
+	doSlices
 	doPrepare
 	doJoin
 	doPieces
@@ -44,6 +45,7 @@ var transformations = []Transformation{
 	doWinograd:  {"winograd", "computes 3×3 convolutions by Winograd's algorithm"},
 	doEpilogues: {"epilogues", "computes what follows such a convolution with it"},
 	doPost:      {"post", "updates weights from the sums that are their gradients"},
+	doSlices:    {"slices", "reads parts of a value where they lie in it"},
 	doPrepare:   {"prepare", "pads, permutes and packs what sums of products read"},
 	doJoin:      {"join", "computes elementwise nests over the same loops together"},
 	doPieces:    {"pieces", "writes the parts of a value where they belong in it"},
