@@ -191,7 +191,34 @@ func (l *lowering) pieceOf(in *ir.Instr, shape []ir.Affine, a *assembly, k int) 
 		return nil
 	}
 	index[a.dim] = index[a.dim].AddConst(a.starts[k])
-	return &piece{a.whole.Type.Shape, index}
+	p := &piece{a.whole.Type.Shape, index}
+	if !p.neighbours(n) {
+		return nil
+	}
+	return p
+}
+
+// neighbours reports whether the elements of the last of the nest's loops that is not single, which become vectors, are neighbours in the whole. Parts of one element are not.
+func (p *piece) neighbours(n *ir.Nest) bool {
+	one := ir.Int(1)
+	last := n.Out - 1
+	for last >= 0 && n.Index[last].Extent.Equal(one) {
+		last--
+	}
+	if last < 0 {
+		return true
+	}
+	for k := len(p.index) - 1; k >= 0; k-- {
+		if p.index[k].Uses(last) {
+			return slices.ContainsFunc(p.index[k].Terms, func(t ir.Term) bool {
+				return t.Coef == 1 && t.Atom.Kind == ir.AtomIndex && t.Atom.Index == last
+			})
+		}
+		if !p.shape[k].Equal(one) {
+			return false
+		}
+	}
+	return false
 }
 
 // seenAs returns the index in a tensor of shape to of the element that lies at the loops' indices in one of shape from; nil where that is no sum of these.
