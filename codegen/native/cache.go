@@ -77,9 +77,9 @@ var self = sync.OnceValue(func() string {
 
 // kernels returns an object file with some kernels, which are its symbols in their order. The cache knows their object files both by the LLVM IR that they
 // are made of and by what the IR follows from, the kernels' keys and this program: so the IR is written only where something is new.
-func (t *Toolchain) kernels(c cache, level Level, math codegen.Math, batch []*kernel) ([]byte, error) {
+func (t *Toolchain) kernels(c cache, level Level, math codegen.Math, off leftOut, batch []*kernel) ([]byte, error) {
 	flags := t.flags(level.CPU, "obj")
-	from := []string{self(), fmt.Sprint(level, math)}
+	from := []string{self(), fmt.Sprint(level, math, off)}
 	for _, k := range batch {
 		from = append(from, k.key)
 	}

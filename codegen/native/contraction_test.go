@@ -94,7 +94,7 @@ func @g(%x: f32[B, 100], %w: f32[50, 100]) -> (f32[B, 50]) {
 	steps := func(f *ir.Func) []string {
 		in := f.Body[0]
 		var s []string
-		for _, p := range prepare(in.Nest, []ir.Type{in.Args[0].Type, in.Args[1].Type}, []int{1, 1}, levels[1], 1) {
+		for _, p := range prepare(in.Nest, []ir.Type{in.Args[0].Type, in.Args[1].Type}, []int{1, 1}, levels[1], 1, nil) {
 			s = append(s, fmt.Sprintf("%v %v of %v: %v", p.nest.Combine, p.nest.ResultShape(), p.args, p.nest.Body))
 		}
 		return s

@@ -102,7 +102,7 @@ const blockTiles = 7
 
 // blocks tells whether the tiles are gone through in blocks of rows.
 func (t *loopNest) blocks() bool {
-	return t.across && (t.tile > 0 || t.panels() >= 0) && len(t.rows) == 1 && len(t.post) == 0 && t.stream == nil
+	return t.does(doBlocks) && t.across && (t.tile > 0 || t.panels() >= 0) && len(t.rows) == 1 && len(t.post) == 0 && t.stream == nil
 }
 
 // panels returns the loop that stands for tiles of the vector loop where that is not tiled: the last outer one, if what the rows read does not depend on it; −1:

@@ -33,11 +33,11 @@ type lowering struct {
 
 	numbers32 map[int32]*tensor.Tensor // constants that are operands
 
-	off map[transformation]bool // transformations that are left out
+	leftOut
 }
 
 func newLowering(m *ir.Module, level Level, math codegen.Math) *lowering {
-	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, pieces: map[*ir.Instr][]*piece{}, numbers32: map[int32]*tensor.Tensor{}, off: map[transformation]bool{}}
+	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, pieces: map[*ir.Instr][]*piece{}, numbers32: map[int32]*tensor.Tensor{}, leftOut: leftOut{}}
 	for k, c := range m.Cells {
 		l.cells[c] = k
 	}
@@ -307,7 +307,7 @@ func (l *lowering) kernelOf(n *ir.Nest, bodies []*ir.Expr, types []ir.Type, piec
 			return nil, err
 		}
 	}
-	t, err := analyse(n, bodies, types, l.level, l.math, pieces...)
+	t, err := l.analyse(n, bodies, types, pieces...)
 	if err != nil {
 		return nil, err
 	}

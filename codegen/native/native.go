@@ -249,7 +249,7 @@ func (l *lowering) link(p *exec.Program, tools *Toolchain, cached cache) error {
 			defer wg.Done()
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			object, err := tools.kernels(cached, l.level, l.math, batch)
+			object, err := tools.kernels(cached, l.level, l.math, l.leftOut, batch)
 			if err == nil {
 				images[k], err = image.Build(object)
 			}

@@ -47,6 +47,7 @@ type loopNest struct {
 	sizes  *sizes
 	types  []tensor.DType // of the operands
 	fast   bool           // functions may be less exact where that is lost in what follows
+	leftOut
 }
 
 type guard struct{ e, limit *form }
@@ -84,13 +85,13 @@ type nestCompiler struct {
 }
 
 // analyse prepares the loops of n with these bodies over operands of these types. If there are pieces, they tell where results are written.
-func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level, math codegen.Math, pieces ...*piece) (*loopNest, error) {
+func (l *lowering) analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, pieces ...*piece) (*loopNest, error) {
 	if n.Body.DType == tensor.Bool && n.Combine != ir.Map && n.Combine != ir.Max && n.Combine != ir.Min {
 		return nil, fmt.Errorf("%s of bool is not defined", n.Combine)
 	}
 	t := &loopNest{
 		ir: n, combine: n.Combine, scatter: n.Write != nil, dtype: n.Body.DType, result: n.ResultDType(),
-		v: -1, lanes: level.Lanes, sizes: newSizes(), fast: math == codegen.Fast,
+		v: -1, lanes: l.level.Lanes, sizes: newSizes(), fast: l.math == codegen.Fast, leftOut: l.leftOut,
 	}
 	c := &nestCompiler{loopNest: t, known: map[string]*node{}, memo: map[*ir.Expr]*node{}}
 	c.low = &forms{nest: n, sizes: t.sizes}
@@ -145,11 +146,11 @@ func analyse(n *ir.Nest, bodies []*ir.Expr, operands []ir.Type, level Level, mat
 		stride = stride.mul(t.sizes.dim(n.Index[i].Extent))
 	}
 	c.merge()
-	p := c.streamOf(level)
+	p := c.streamOf(l.level)
 	c.order(p)
-	c.tiling(level)
+	c.tiling(l.level)
 	if p != nil {
-		c.streams(p, level)
+		c.streams(p, l.level)
 	}
 	c.transposes()
 	return t, nil

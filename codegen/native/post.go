@@ -104,7 +104,7 @@ func (u *update) types() []ir.Type {
 
 // canUpdate reports whether something can be computed of the sums of a prepared nest where they are.
 func (l *lowering) canUpdate(in *ir.Instr) bool {
-	t, err := analyse(in.Nest, []*ir.Expr{in.Nest.Body}, operandTypes(in), l.level, l.math)
+	t, err := l.analyse(in.Nest, []*ir.Expr{in.Nest.Body}, operandTypes(in))
 	if err != nil || !t.across || len(t.rows) == 0 || t.outs.fails() || !t.outs.flat {
 		return false
 	}
@@ -141,7 +141,7 @@ func (b *bodyLowering) fromSum(u *update, bodies []*ir.Expr, results []int, what
 				return err
 			}
 		}
-		t, err := analyse(in.Nest, []*ir.Expr{in.Nest.Body}, types, b.level, b.math)
+		t, err := b.analyse(in.Nest, []*ir.Expr{in.Nest.Body}, types)
 		if err != nil {
 			return err
 		}

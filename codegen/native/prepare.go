@@ -40,14 +40,14 @@ func (a *arranger) prepare(n *ir.Nest, types []ir.Type, repeats []int) []*prepar
 		}
 		return []*prepared{{nest: n, args: args}}
 	}
-	return prepare(n, types, repeats, a.level, a.least)
+	return prepare(n, types, repeats, a.level, a.least, a.leftOut)
 }
 
 // prepare returns the steps that compute n.
 //
 // least is the size that symbols have at least: panels that pay only for larger ones are not made. repeats tells of each operand how often the
 // nest is computed while that operand stays the same; keptRepeats of one that stays the same from call to call.
-func prepare(n *ir.Nest, types []ir.Type, repeats []int, level Level, least int) []*prepared {
+func prepare(n *ir.Nest, types []ir.Type, repeats []int, level Level, least int, off leftOut) []*prepared {
 	args := make([]int, len(types))
 	for i := range args {
 		args[i] = i
@@ -59,7 +59,7 @@ func prepare(n *ir.Nest, types []ir.Type, repeats []int, level Level, least int)
 			c.pad(i)
 		}
 		for i := range 2 {
-			if !c.panels(i, level) {
+			if !off.does(doPanels) || !c.panels(i, level) {
 				c.permute(i)
 			}
 		}

@@ -44,7 +44,7 @@ type stream struct {
 
 // streamOf returns the streamed product that the nest is, or nil.
 func (c *nestCompiler) streamOf(level Level) *stream {
-	if c.combine != ir.Sum || c.scatter || len(c.guards) > 0 || len(c.roots) != 1 || len(c.extents) != 3 || c.class[1] != outputLoop || c.class[2] != reducedLoop {
+	if !c.does(doStreams) || c.combine != ir.Sum || c.scatter || len(c.guards) > 0 || len(c.roots) != 1 || len(c.extents) != 3 || c.class[1] != outputLoop || c.class[2] != reducedLoop {
 		return nil
 	}
 	root := c.roots[0]

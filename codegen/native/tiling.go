@@ -36,7 +36,7 @@ func (c *nestCompiler) tiling(level Level) {
 	case nodes <= 12:
 		c.unroll = 2
 	}
-	if c.v < 0 || len(c.known) > 8 || len(c.guards) > 0 || c.outs.fails() {
+	if !c.does(doTiles) || c.v < 0 || len(c.known) > 8 || len(c.guards) > 0 || c.outs.fails() {
 		return
 	}
 	row := c.bestRow(c.outer)

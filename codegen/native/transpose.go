@@ -17,7 +17,7 @@ import (
 // transposes finds whether the nest is such a copy, and makes that other loop its row loop.
 func (c *nestCompiler) transposes() {
 	root := c.roots[0]
-	if c.combine != ir.Map || c.v < 0 || len(c.roots) != 1 || len(c.guards) > 0 || root.leaf != ir.LeafRead || root.dtype == tensor.Bool || !root.access.flat || c.tile > 0 {
+	if !c.does(doSquares) || c.combine != ir.Map || c.v < 0 || len(c.roots) != 1 || len(c.guards) > 0 || root.leaf != ir.LeafRead || root.dtype == tensor.Bool || !root.access.flat || c.tile > 0 {
 		return
 	}
 	off := root.access.off

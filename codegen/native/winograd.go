@@ -256,7 +256,7 @@ func (b *bodyLowering) convolution(f *ir.Func, in *ir.Instr, c *convolution, e *
 	if c.gradient {
 		return launch(gradientPart, b.numbers(f, slices.Concat([]*ir.Value{in.Args[c.x]}, operand)), results)
 	}
-	if c.direct(e, b.level) {
+	if b.does(doDirect) && c.direct(e, b.level) {
 		return launch(directPart, b.numbers(f, slices.Concat([]*ir.Value{in.Args[c.y]}, operand, e.others())), results)
 	}
 	n := newWinograd(c, filterPart, nil, b.level).filterElems()
