@@ -384,8 +384,8 @@ func check(trials []*trial, w way) {
 	compare(trials, w)
 }
 
-// compare is check after what needs no machine code.
-func compare(trials []*trial, w way) {
+// compare is check after what needs no machine code. It returns the program of all trials, or nil if some cannot be compiled.
+func compare(trials []*trial, w way) *exec.Program {
 	m := ir.NewModule()
 	var joined []*trial
 	for _, t := range trials {
@@ -396,18 +396,18 @@ func compare(trials []*trial, w way) {
 		joined = append(joined, t)
 	}
 	if len(joined) == 0 {
-		return
+		return nil
 	}
-	one, three, err := compile(m, w)
+	code, one, three, err := compile(m, w)
 	if err != nil {
 		if len(joined) > 1 { // which of them is it?
 			half := len(joined) / 2
 			compare(joined[:half], w)
 			compare(joined[half:], w)
-			return
+			return nil
 		}
 		joined[0].fail("%s: machine code: %v", w, err)
-		return
+		return nil
 	}
 	for k, t := range joined {
 		func() {
@@ -431,24 +431,24 @@ func compare(trials []*trial, w way) {
 			}
 		}()
 	}
+	return code
 }
 
 // compile makes machine code, to be run by one thread and by three.
-func compile(m *ir.Module, w way) (one, three runtime.Program, err error) {
+func compile(m *ir.Module, w way) (p *exec.Program, one, three runtime.Program, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v", p)
 		}
 	}()
-	p, err := native.Program(m, w.cpu, w.math, w.without...)
-	if err != nil {
-		return nil, nil, err
+	if p, err = native.Program(m, w.cpu, w.math, w.without...); err != nil {
+		return nil, nil, nil, err
 	}
 	if one, err = exec.New(p, exec.Options{Threads: 1}); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	three, err = exec.New(p, exec.Options{Threads: 3})
-	return one, three, err
+	return p, one, three, err
 }
 
 // own makes the module one of the trial's own names, so that it can be joined with others.

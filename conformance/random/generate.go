@@ -162,7 +162,8 @@ func (m *maker) train(v val) {
 		loss = pick(m.choices, "mse", "mae", "huber", "log_cosh", "squared_hinge") + "(p, y)"
 		metrics = "{ e: mae(p, y), most: max(p) }"
 		if len(v.shape) == 1 && v.last() > 1 && m.chance(30) {
-			loss = pick(m.choices, "cosine_similarity(p, y)", "kl_divergence(softmax(p), softmax(y))", "categorical_crossentropy(p, softmax(y), from_logits: true)")
+			// The gradient of a direction along one axis is 0, made of roundings; 0.25 more is along none, mostly.
+			loss = pick(m.choices, "cosine_similarity(0.25 + p, y)", "kl_divergence(softmax(p), softmax(y))", "categorical_crossentropy(p, softmax(y), from_logits: true)")
 		}
 	}
 	if m.p.fields[0].dtype == tensor.F32 && m.chance(10) { // a gradient of a gradient
@@ -185,6 +186,9 @@ func (m *maker) train(v val) {
 	fmt.Fprintf(&b, "train on D {\n    let p = M(x)\n    minimize %s%s over M using %s\n", loss, clip, optimizer)
 	if m.chance(50) {
 		fmt.Fprintf(&b, "    metrics: %s\n", metrics)
+	}
+	if m.chance(15) && !strings.Contains(m.body.String(), "BatchNorm") { // which needs the whole batch
+		fmt.Fprintf(&b, "    micro_batch: %d\n", pick(m.choices, 8, 1, 2, 3, 4))
 	}
 	b.WriteString("    epochs: 1\n}\n")
 	m.p.text = strings.TrimLeft(b.String(), "\n")
