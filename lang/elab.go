@@ -68,6 +68,7 @@ type function struct {
 	slots  map[string]*ir.Cell        // the body of an optimiser: its state and the weight, by name
 	slot   func(*frame, *syntax.Cell) // declares a state there
 
+	history   *history     // of updates, see Note [Stale values]
 	judged    *[]judgement // where calls of losses of classes are noted; nil where they are not
 	empty     bool         // a training step without examples, see Note [Empty batches]
 	fixedSeed bool         // a test: seed, step and epoch are 0

@@ -12,18 +12,33 @@ import (
 // place has overwritten. Such a loss is an error. What counts is a parameter that has been updated since it was read and that meets, on
 // its way to the loss, something that depends on the parameters being trained. A scan is looked at from outside only, and is let through.
 
+// history is where the instructions of a function stand, and where it last wrote each parameter. It grows with the function.
+type history struct {
+	place   map[*ir.Instr]int
+	updated map[*ir.Cell]int
+}
+
+// record returns the function's history so far.
+func (f *function) record() *history {
+	if f.history == nil {
+		f.history = &history{place: map[*ir.Instr]int{}, updated: map[*ir.Cell]int{}}
+	}
+	h := f.history
+	for i := len(h.place); i < len(f.b.Func.Body); i++ {
+		in := f.b.Func.Body[i]
+		h.place[in] = i
+		if in.Op == ir.OpWrite && in.Cell.Kind == ir.Param {
+			h.updated[in.Cell] = i
+		}
+	}
+	return h
+}
+
 // stale returns a parameter that a loss reads in an old version on the way from the trained parameters to the loss, and the place of its
 // update.
 func (f *frame) stale(loss *ir.Value, trained []*ir.Cell) (*ir.Cell, bool) {
-	place := map[*ir.Instr]int{}
-	updated := map[*ir.Cell]int{} // place of the last write
-	for i, in := range f.b.Func.Body {
-		place[in] = i
-		if in.Op == ir.OpWrite && in.Cell.Kind == ir.Param {
-			updated[in.Cell] = i
-		}
-	}
-	if len(updated) == 0 {
+	past := f.record()
+	if len(past.updated) == 0 {
 		return nil, false
 	}
 	train := map[*ir.Cell]bool{}
@@ -47,7 +62,7 @@ func (f *frame) stale(loss *ir.Value, trained []*ir.Cell) (*ir.Cell, bool) {
 	}
 	old := func(in *ir.Instr) *ir.Cell {
 		for _, c := range reads(in) {
-			if at, ok := updated[c]; ok && at > place[in] {
+			if at, ok := past.updated[c]; ok && at > past.place[in] {
 				return c
 			}
 		}

@@ -29,26 +29,61 @@ import (
 // Bernstein et al., "Differentiating a Tensor Language", 2020.
 func grad(m *ir.Module) error {
 	return eachFunc(m, func(f *ir.Func) error {
-		for {
-			at := slices.IndexFunc(f.Body, func(in *ir.Instr) bool { return in.Op == ir.OpGrad })
-			if at < 0 {
-				return nil
+		if !slices.ContainsFunc(f.Body, func(in *ir.Instr) bool { return in.Op == ir.OpGrad }) {
+			return nil
+		}
+		b := &before{place: map[*ir.Instr]int{}, equalReads: newEqualReads()}
+		values := substitution{} // what grads became
+		for _, in := range f.Body {
+			values.args(in)
+			if in.Op != ir.OpGrad {
+				b.add(in)
+				continue
 			}
-			instrs, gradients, err := differentiate(f.Body[:at], f.Body[at])
+			instrs, gradients, err := differentiate(b, in)
 			if err != nil {
 				return fmt.Errorf("in function %s: %w", f.Name, err)
 			}
-			values := substitution{}
-			for i, r := range f.Body[at].Results {
+			for i, r := range in.Results {
 				values[r] = gradients[i]
 			}
-			for _, in := range f.Body[at+1:] {
-				values.args(in)
+			for _, in := range instrs {
+				b.add(in)
 			}
-			values.results(f)
-			f.Body = slices.Concat(f.Body[:at], instrs, f.Body[at+1:])
 		}
+		values.results(f)
+		f.Body = b.body
+		return nil
 	})
+}
+
+// before is what stands before an instruction. It grows, so that a function of many grads is not gone through as a whole for each.
+type before struct {
+	body  []*ir.Instr
+	place map[*ir.Instr]int // in body
+	equalReads
+}
+
+func (b *before) add(in *ir.Instr) {
+	b.place[in] = len(b.body)
+	b.body = append(b.body, in)
+	b.equalReads.add(in)
+}
+
+// between returns the instructions that may lie on a way from the xs to y.
+func (b *before) between(xs []*ir.Value, y *ir.Value) []*ir.Instr {
+	from, to := len(b.body), 0
+	for _, x := range xs {
+		at, ok := b.place[b.same.of(x).Def]
+		if !ok { // a parameter
+			at = 0
+		}
+		from = min(from, at)
+	}
+	if at, ok := b.place[y.Def]; ok {
+		to = at + 1
+	}
+	return b.body[min(from, to):to]
 }
 
 // reverse is the state of one reverse sweep.
@@ -62,15 +97,16 @@ type reverse struct {
 }
 
 // differentiate returns instructions that compute what the grad instruction g stands for, after the instructions before it.
-func differentiate(before []*ir.Instr, g *ir.Instr) ([]*ir.Instr, []*ir.Value, error) {
-	r := &reverse{Builder: ir.NewFunc(""), same: equalReads(before), cotangent: map[*ir.Value]*ir.Value{}, chosen: map[*ir.Value]bool{}}
+func differentiate(b *before, g *ir.Instr) ([]*ir.Instr, []*ir.Value, error) {
+	r := &reverse{Builder: ir.NewFunc(""), same: b.same, cotangent: map[*ir.Value]*ir.Value{}, chosen: map[*ir.Value]bool{}}
 	y, xs := r.same.of(g.Args[0]), g.Args[1:]
-	r.findActive(before, []*ir.Value{y}, xs)
+	body := b.between(xs, y)
+	r.findActive(body, []*ir.Value{y}, xs)
 	r.Loc = g.Loc
 	if r.active[y] {
 		r.cotangent[y] = r.fill(y.Type, 1)
 	}
-	if err := r.sweep(before); err != nil {
+	if err := r.sweep(body); err != nil {
 		return nil, nil, err
 	}
 	r.Loc = g.Loc
@@ -110,22 +146,26 @@ func (r *reverse) sweep(body []*ir.Instr) error {
 }
 
 // equalReads maps each read of a cell to the first one with no write of the cell between.
-func equalReads(body []*ir.Instr) substitution {
-	same, current := substitution{}, map[*ir.Cell]*ir.Instr{}
-	for _, in := range body {
-		if in.Op == ir.OpRead {
-			if first := current[in.Cell]; first != nil {
-				same.merge(in, first)
-			} else {
-				current[in.Cell] = in
-			}
-			continue
+type equalReads struct {
+	same    substitution
+	current map[*ir.Cell]*ir.Instr
+}
+
+func newEqualReads() equalReads { return equalReads{substitution{}, map[*ir.Cell]*ir.Instr{}} }
+
+func (e *equalReads) add(in *ir.Instr) {
+	switch in.Op {
+	case ir.OpRead:
+		if first := e.current[in.Cell]; first != nil {
+			e.same.merge(in, first)
+		} else {
+			e.current[in.Cell] = in
 		}
+	case ir.OpWrite, ir.OpCall, ir.OpScan:
 		for c := range effectsOf(in).writes {
-			delete(current, c)
+			delete(e.current, c)
 		}
 	}
-	return same
 }
 
 // findActive marks the values of body that depend on one of xs and that one of ys depends on.

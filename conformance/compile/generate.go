@@ -34,3 +34,23 @@ func generated(n, shapes int) workload {
 }
 
 var activations = []string{"relu", "tanh", "sigmoid"}
+
+// repeated returns a network of two layers that is updated n times in each step.
+func repeated(n int) workload {
+	return workload{
+		name: fmt.Sprintf("rounds%d", n), batch: 4,
+		text: fmt.Sprintf(`data D {
+    source: csv("d.csv", columns: { x: f32, y: f32 })
+    batch:  4
+}
+
+model M(x: f32[8]) -> f32[1] { x |> Dense(16, tanh) |> Dense(1) }
+
+train on D {
+    epochs: 1
+    repeat %d { minimize mse(M(x), y) using adam(lr: 0.001) }
+}
+`, n),
+		fields: []plan.Field{{Name: "x", DType: tensor.F32, Shape: []int{8}}, {Name: "y", DType: tensor.F32, Shape: []int{1}}},
+	}
+}

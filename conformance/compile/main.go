@@ -5,6 +5,7 @@
 //	go run ./conformance/compile -only catdog
 //	go run ./conformance/compile -layers 1000          # one generated network
 //	go run ./conformance/compile -layers 1000 -profile cpu.out
+//	go run ./conformance/compile -rounds 100           # a step of so many updates
 //
 // Times are milliseconds: of the front end, of the passes, of machine code, and of the first training step, which lays memory out for its batch.
 package main
@@ -33,12 +34,13 @@ import (
 
 func main() {
 	layers := flag.Int("layers", 0, "measure a generated network of so many layers only")
+	rounds := flag.Int("rounds", 0, "measure a small network that each step updates so many times only")
 	only := flag.String("only", "", "measure the network of this name only")
 	peers := flag.String("peers", "conformance/peers", "the folder of the networks that other frameworks have, too")
 	byPass := flag.Bool("passes", false, "print what each pass takes")
 	profile := flag.String("profile", "", "write a processor profile of the warm compilations to this file")
 	flag.Parse()
-	if err := run(*layers, *only, *peers, *byPass, *profile); err != nil {
+	if err := run(*layers, *rounds, *only, *peers, *byPass, *profile); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -51,11 +53,14 @@ type workload struct {
 	fields     []plan.Field
 }
 
-func run(layers int, only, peers string, byPass bool, profile string) error {
+func run(layers, rounds int, only, peers string, byPass bool, profile string) error {
 	var all []workload
-	if layers > 0 {
+	switch {
+	case layers > 0:
 		all = append(all, generated(layers, manyShapes))
-	} else {
+	case rounds > 0:
+		all = append(all, repeated(rounds))
+	default:
 		named, err := ofPeers(peers)
 		if err != nil {
 			return err
