@@ -181,16 +181,19 @@ func (m *maker) train(v val) {
 	if strings.Contains(m.body.String(), "BatchNorm") && strings.Contains(clip, "by_example") {
 		clip = "" // gradients of examples exist where layers look at no other example
 	}
-	var b strings.Builder
-	fmt.Fprintf(&b, "%s\ndata D {\n    source: csv(\"d.csv\", columns: { %s })\n    batch: 4\n}\n\nmodel M(%s) {\n%s}\n\n", m.decls.String(), m.columns(), strings.Join(m.inputs, ", "), m.body.String())
-	fmt.Fprintf(&b, "train on D {\n    let p = M(x)\n    minimize %s%s over M using %s\n", loss, clip, optimizer)
 	if m.chance(50) {
-		fmt.Fprintf(&b, "    metrics: %s\n", metrics)
+		metrics = "    metrics: " + metrics + "\n"
+	} else {
+		metrics = ""
 	}
+	parts, batch := "", 4
 	if m.chance(15) && !strings.Contains(m.body.String(), "BatchNorm") { // which needs the whole batch
-		fmt.Fprintf(&b, "    micro_batch: %d\n", pick(m.choices, 8, 1, 2, 3, 4))
+		parts, batch = fmt.Sprintf("    micro_batch: %d\n", pick(m.choices, 8, 1, 2, 3, 4)), slices.Max(m.p.batches)
 	}
-	b.WriteString("    epochs: 1\n}\n")
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s\ndata D {\n    source: csv(\"d.csv\", columns: { %s })\n    batch: %d\n}\n\nmodel M(%s) {\n%s}\n\n", m.decls.String(), m.columns(), batch, strings.Join(m.inputs, ", "), m.body.String())
+	fmt.Fprintf(&b, "train on D {\n    let p = M(x)\n    minimize %s%s over M using %s\n", loss, clip, optimizer)
+	b.WriteString(metrics + parts + "    epochs: 1\n}\n")
 	m.p.text = strings.TrimLeft(b.String(), "\n")
 }
 
