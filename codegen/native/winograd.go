@@ -254,7 +254,11 @@ func (b *bodyLowering) convolution(f *ir.Func, in *ir.Instr, c *convolution, e *
 		return err
 	}
 	if c.gradient {
-		return launch(gradientPart, b.numbers(f, slices.Concat([]*ir.Value{in.Args[c.x]}, operand)), results)
+		part := gradientPart
+		if c.fromPooled(b.level) {
+			part = pooledPart
+		}
+		return launch(part, b.numbers(f, slices.Concat([]*ir.Value{in.Args[c.x]}, operand)), results)
 	}
 	if b.does(doDirect) && c.direct(e, b.level) {
 		return launch(directPart, b.numbers(f, slices.Concat([]*ir.Value{in.Args[c.y]}, operand, e.others())), results)
@@ -274,7 +278,7 @@ func (l *lowering) winogradKernel(w *winograd) (*kernel, error) {
 		return k, nil
 	}
 	k := l.addKernel(key, w.data(), func(m *module, name string) { writeWinograd(m, name, w) })
-	if w.part == gradientPart {
+	if w.part == gradientPart || w.part == pooledPart {
 		m, err := l.mergeKernel(ir.Sum, tensor.F32)
 		if err != nil {
 			return nil, err
@@ -321,6 +325,8 @@ func (w *winograd) data() exec.Kernel {
 		points, splits = whole(1), w.groups
 	case directPart:
 		points, work, k.Cost = w.total, w.directWork(), 1
+	case pooledPart:
+		points, splits, work, k.Cost = whole(1), w.groups, w.pooledWork(), 1
 	}
 	for _, n := range []poly{w.total, w.sizes.dim(w.in[0]), w.sizes.dim(w.in[1])} {
 		k.Extents = append(k.Extents, w.sizes.export(n))

@@ -18,6 +18,7 @@ const (
 	tilesPart                        // x and U → z
 	gradientPart                     // x and y → the weights' gradient
 	directPart                       // x and w → z, by direct sums: see Note [Convolutions of few channels]
+	pooledPart                       // x and pooled y → the weights' gradient: see Note [Gradients of few channels from pooled elements]
 )
 
 // winograd is a kernel of Winograd's algorithm.
@@ -82,8 +83,12 @@ func newWinograd(conv *convolution, part winogradPart, e *epilogue, level Level)
 	w.rowsOf = w.sizes.tiles(w.sizes.dim(conv.out[0]), tileOut)
 	w.columns = w.sizes.tiles(w.sizes.dim(conv.out[1]), tileOut)
 	w.total = w.numImages.mul(w.rowsOf).mul(w.columns)
-	if part == directPart {
+	switch part {
+	case directPart:
 		w.directTiles(level)
+	case pooledPart:
+		w.pooledTiles()
+		return w
 	}
 	w.blocks = w.sizes.tiles(w.total, w.tiles)
 	w.perGroup = (gradientTiles + w.tiles - 1) / w.tiles
@@ -122,6 +127,12 @@ func (w *winograd) scratch() scratch {
 	}
 	if w.part == directPart {
 		s.patch = take((directHigh + windowSide - 1) * (directWide + windowSide - 1) * w.c)
+		return s
+	}
+	if w.part == pooledPart {
+		s.patch = take(pooledSide * pooledSide * w.c)
+		s.elems += pooledLanes // which the last row's vector reaches
+		s.sums = take(windowSide * windowSide * w.c * w.o)
 		return s
 	}
 	const apart = 16
@@ -183,6 +194,8 @@ func writeWinograd(m *module, name string, w *winograd) {
 		e.gradient()
 	case directPart:
 		e.direct()
+	case pooledPart:
+		e.pooledGradient()
 	default:
 		e.convolve()
 	}
