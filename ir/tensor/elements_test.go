@@ -29,6 +29,15 @@ func TestElements(t *testing.T) {
 				t.Fatal(err)
 			}
 			written := bytes.Clone(file.Bytes())
+			if littleEndian { // where elements lie in another order, they are turned into bytes one by one
+				littleEndian = false
+				var apart bytes.Buffer
+				err := want.WriteElements(&apart)
+				littleEndian = true
+				if err != nil || !bytes.Equal(written, apart.Bytes()) {
+					t.Errorf("%d elements of %v are written otherwise where numbers lie otherwise: %v", n, d, err)
+				}
+			}
 			got := New(d, n)
 			if err := got.ReadElements(&file); err != nil {
 				t.Fatal(err)
