@@ -88,7 +88,7 @@ func (a *arranger) nest(in *ir.Instr) {
 		last.Nest, last.Args = n, args
 		if u := a.fromSums[in]; u != nil && a.canUpdate(&last) {
 			u.product = &last
-			a.later = append(a.later, args...)
+			a.later = append(append(a.later, args...), in.Args...) // proofs ask for the largest of these
 			continue
 		}
 		a.body = append(a.body, &last)

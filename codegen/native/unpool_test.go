@@ -18,21 +18,24 @@ func @f(%x: f32[B, 15, 13, 16], %w: f32[3, 3, 16, 19], %z: f32[B, 13, 11, 19], %
   %2: f32[B, 13, 11, 19] = map [b<B, i<13, j<11, c<19] select(less(0.0, %0[b, (i/2), (j/2), c] else 0.0), select(equal(%1[b, (i/2), (j/2), c] else 0, PLACE), %dz[b, (i/2), (j/2), c] else 0.0, 0.0), 0.0)
   %3: f32[19] = sum [c<19 | b<B, i<13, j<11] %2[b, i, j, c]
   %4: f32[3, 3, 16, 19] = sum [di<3, dj<3, c<16, o<19 | b<B, i<13, j<11] mul(%x[b, i+di, j+dj, c], %2[b, i, j, o])
-  %5: f32[B, 15, 13, 16] = sum [b<B, i<15, j<13, c<16 | o<19, di<3, dj<3] mul(%2[b, i-di, j-dj, o] else 0.0, %w[di, dj, c, o])
+  %5: f32[B, 15, 13, 16] = sum [b<B, i<15, j<13, c<16 | o<19, di<3, dj<3] mul(%2[b, DATA, o] else 0.0, %w[di, dj, c, o])
   return %3, %4, %5USE
 }
 `
 
 func TestGradientsBeforePoolingStayPooled(t *testing.T) {
 	for _, c := range []struct {
-		what, place, extra, use string
-		pooled                  bool
+		what, place, data, extra, use string
+		pooled                        bool
 	}{
-		{"the gradient of a layer", "2*i+j-4*(i/2)-2*(j/2)", "", "", true},
-		{"places in the transposed window", "2*j+i-4*(j/2)-2*(i/2)", "", "", false},
-		{"a gradient that is returned", "2*i+j-4*(i/2)-2*(j/2)", ", f32[B, 13, 11, 19]", ", %2", false},
+		{"the gradient of a layer", "2*i+j-4*(i/2)-2*(j/2)", "i-di, j-dj", "", "", true},
+		{"a layer with two rows around it", "2*i+j-4*(i/2)-2*(j/2)", "i-di+2, j-dj", "", "", true},
+		{"a row around it, so that windows begin in odd ones", "2*i+j-4*(i/2)-2*(j/2)", "i-di+1, j-dj", "", "", false},
+		{"a column around it", "2*i+j-4*(i/2)-2*(j/2)", "i-di, j-dj+1", "", "", false},
+		{"places in the transposed window", "2*j+i-4*(j/2)-2*(i/2)", "i-di, j-dj", "", "", false},
+		{"a gradient that is returned", "2*i+j-4*(i/2)-2*(j/2)", "i-di, j-dj", ", f32[B, 13, 11, 19]", ", %2", false},
 	} {
-		m := parse(t, strings.NewReplacer("PLACE", c.place, "EXTRA", c.extra, "USE", c.use).Replace(pooledLayer))
+		m := parse(t, strings.NewReplacer("PLACE", c.place, "DATA", c.data, "EXTRA", c.extra, "USE", c.use).Replace(pooledLayer))
 		_, reference := compileBoth(t, m)
 		for _, level := range levelsOf(goruntime.GOARCH) {
 			p, err := newLowering(m, level, codegen.Fast).procedure(m.Funcs[0])

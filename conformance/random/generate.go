@@ -241,9 +241,22 @@ func (m *maker) flat(v val) val {
 	case m.chance(20) && v.size() <= 512:
 		return v
 	case m.chance(30):
-		return m.through(v, v.shape[len(v.shape)-1:], "Global%sPool%dD()", pick(m.choices, "Avg", "Max"), len(v.shape)-1)
+		return m.through(v, v.shape[len(v.shape)-1:], "Global%sPool%dD()", m.pooling(v), len(v.shape)-1)
 	}
 	return m.through(v, []int{v.size()}, "Flatten()")
+}
+
+// pooling draws what is taken of all places. The mean of what was normalised over them is always the same, and its gradients are 0, made of roundings.
+func (m *maker) pooling(v val) string {
+	kind := pick(m.choices, "Avg", "Max")
+	_, made, _ := strings.Cut(m.body.String(), "let "+v.name+" = ")
+	made, _, _ = strings.Cut(made, "\n")
+	for _, layer := range []string{"BatchNorm", "InstanceNorm", "GroupNorm", "whole: true"} {
+		if strings.Contains(made, layer) {
+			return "Max"
+		}
+	}
+	return kind
 }
 
 // activation draws a function of one number.
@@ -359,7 +372,7 @@ func (m *maker) sequence(v val) val {
 		}
 		return m.through(v, v.shape, "MultiHeadAttention(%d, %d, causal: %v)", heads, 2*(1+m.draw(4)), m.chance(50))
 	case 5:
-		return m.through(v, v.shape[1:], "Global%sPool1D()", pick(m.choices, "Avg", "Max"))
+		return m.through(v, v.shape[1:], "Global%sPool1D()", m.pooling(v))
 	case 6:
 		return m.let(v.shape, "reverse(%s)", v.name)
 	}
@@ -498,7 +511,7 @@ func (m *maker) picture(v val) val {
 			return m.through(v, []int{2 * h, 2 * w, c}, "UpSampling2D(2%s)", pick(m.choices, "", `, interpolation: "bilinear"`))
 		}
 	case 13:
-		return m.through(v, v.shape[2:], "Global%sPool2D()", pick(m.choices, "Avg", "Max"))
+		return m.through(v, v.shape[2:], "Global%sPool2D()", m.pooling(v))
 	case 14:
 		return m.gather(v)
 	case 15:

@@ -26,6 +26,9 @@ const together = 1000
 // repository makes, the code generator's input.
 const optimized = 4
 
+// optimize is the transformation that has it do so.
+const optimize = "optimize"
+
 // garbage is how much the heap may grow between collections, in percent: most of what programs leave behind is garbage soon.
 const garbage = 400
 
@@ -66,7 +69,7 @@ func run(first, n int, file string) error {
 	for s.Next < first+n {
 		w := all[s.Next/together%len(all)]
 		if s.Next/together/len(all)%optimized > 0 {
-			w.without = []string{"optimize"}
+			w.without = []string{optimize}
 		}
 		trials := drawn(s.Next, min(together, first+n-s.Next))
 		check(trials, w)

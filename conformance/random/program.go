@@ -13,6 +13,7 @@ import (
 
 // program is a file with one model and one train, with what it is to be called with.
 type program struct {
+	name    string // of its file
 	text    string
 	fields  []field
 	batches []int // sizes, of one step each

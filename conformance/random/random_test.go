@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/nnc-lang/nnc/codegen/native"
+	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/passes"
 )
 
@@ -75,88 +76,136 @@ func twenty(t *testing.T) []int {
 
 var product = flag.Bool("product", false, "leave out every pair of passes and transformations, too")
 
-// Without each optional pass, and without each of the transformations of machine code, twenty programs give what they give with all.
+// Without each optional pass, and without each of the transformations of machine code, some programs give what they give with all: twenty that are drawn, and those of
+// testdata/each, for what those do not make use of. Each is left out of something.
 func TestWithoutEach(t *testing.T) {
 	w := needCode(t)[0]
-	numbers := twenty(t)
-	var passNames, codeNames [][]string
+	var passNames, codeNames []string
 	for _, p := range passes.All() {
 		if !p.Required {
-			passNames = append(passNames, []string{p.Name})
+			passNames = append(passNames, p.Name)
 		}
 	}
 	for _, p := range native.Transformations() {
-		codeNames = append(codeNames, []string{p.Name})
+		codeNames = append(codeNames, p.Name)
 	}
-	try := func(passes, code []string) {
-		w := w
-		w.without = code
+	numbers, written := twenty(t), files(t, "testdata/each/*.nn")
+	// fresh returns the programs after the front end and the passes without some, and what these make of them.
+	fresh := func(without ...string) ([]*trial, string) {
 		var trials []*trial
 		for _, n := range numbers {
-			tr := drawn(n, 1)[0]
-			tr.without = passes
-			trials = append(trials, tr)
+			trials = append(trials, drawn(n, 1)...)
 		}
-		check(trials, w)
+		for k, p := range written {
+			trials = append(trials, &trial{program: p, number: 4 * k})
+		}
+		for k, tr := range trials {
+			tr.number, tr.without = 4*k, without // all train and predict
+		}
+		each(trials, (*trial).front)
+		var text strings.Builder
 		for _, tr := range trials {
-			if tr.failure != "" {
-				t.Errorf("program %d without %v: %s\n%s", tr.number, passes, tr.failure, tr.program)
+			if tr.module != nil {
+				text.WriteString(ir.Print(tr.module))
 			}
 		}
+		return trials, text.String()
 	}
+	// try compares machine code without some transformations with the interpreter, and returns it.
+	try := func(trials []*trial, passes string, without ...string) string {
+		w := w
+		if !slices.Contains(without, optimize) { // which takes longer than all else
+			w.without = append(w.without, optimize)
+			w.without = append(w.without, without...)
+		}
+		code := compare(trials, w)
+		for _, tr := range trials {
+			if tr.failure != "" {
+				t.Errorf("program %d without %s: %s\n%s", tr.number, passes, tr.failure, tr.program)
+			}
+			if tr.module != nil { // machine code of it can be tried again
+				tr.failure = ""
+			}
+		}
+		if code == nil {
+			return ""
+		}
+		return string(code.Code) + string(code.Tables())
+	}
+	all, text := fresh()
+	code := try(all, "no pass")
 	for _, p := range passNames {
-		try(p, nil)
+		trials, without := fresh(p)
+		if without == text {
+			t.Errorf("the pass %s changes none of the programs", p)
+		}
+		try(trials, p)
 	}
 	for _, c := range codeNames {
-		try(nil, c)
+		if try(all, "no pass", c) == code {
+			t.Errorf("the transformation %s changes none of the programs", c)
+		}
 	}
 	if !*product {
 		return
 	}
-	for _, p := range passNames {
-		for _, c := range codeNames {
-			try(p, c)
-		}
-	}
 	for i, p := range passNames {
+		trials, _ := fresh(p)
+		for _, c := range codeNames {
+			try(trials, p, c)
+		}
 		for _, q := range passNames[:i] {
-			try(append(q[:1:1], p...), nil)
+			trials, _ := fresh(p, q)
+			try(trials, p+" and "+q)
 		}
 	}
 	for i, p := range codeNames {
 		for _, q := range codeNames[:i] {
-			try(nil, append(q[:1:1], p...))
+			if p != optimize {
+				try(all, "no pass", p, q)
+			}
 		}
 	}
 }
 
-// Programs that failed once.
-func TestFoundPrograms(t *testing.T) {
-	all := needCode(t)
-	files, err := filepath.Glob("testdata/*.nn")
-	if err != nil || len(files) == 0 {
+// files reads the programs of files.
+func files(t *testing.T, pattern string) []*program {
+	t.Helper()
+	names, err := filepath.Glob(pattern)
+	if err != nil || len(names) == 0 {
 		t.Fatal("no programs", err)
 	}
-	for _, w := range all {
+	var all []*program
+	for _, name := range names {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := read(string(text))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if p.String() != string(text) {
+			t.Errorf("%s reads as\n%s", name, p)
+		}
+		p.name = name
+		all = append(all, p)
+	}
+	return all
+}
+
+// Programs that failed once.
+func TestFoundPrograms(t *testing.T) {
+	found := files(t, "testdata/*.nn")
+	for _, w := range needCode(t) {
 		var trials []*trial
-		for k, name := range files {
-			text, err := os.ReadFile(name)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := read(string(text))
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-			if p.String() != string(text) {
-				t.Errorf("%s reads as\n%s", name, p)
-			}
+		for k, p := range found {
 			trials = append(trials, &trial{program: p, number: 4 * k})
 		}
 		check(trials, w)
-		for k, tr := range trials {
+		for _, tr := range trials {
 			if tr.failure != "" {
-				t.Errorf("%s: %s", files[k], tr.failure)
+				t.Errorf("%s: %s", tr.name, tr.failure)
 			}
 		}
 	}
