@@ -145,6 +145,20 @@ func TestFullDiskKeepsTheLastFile(t *testing.T) {
 	}
 }
 
+// Whether there is room for weights is found out before a run.
+func TestRoom(t *testing.T) {
+	full := errors.New("no space left on device")
+	for _, size := range []int{0, 1, 1 << 20, 3<<20 + 5} {
+		var file bytes.Buffer
+		if err := fill(&limited{&file, size, full}, size); err != nil || file.Len() != size {
+			t.Errorf("%d of %d bytes are written: %v", file.Len(), size, err)
+		}
+		if err := fill(&limited{&file, size, full}, size+1); !errors.Is(err, full) {
+			t.Errorf("%d bytes have room for %d: %v", size, size+1, err)
+		}
+	}
+}
+
 // limited fails after left bytes.
 type limited struct {
 	w    io.Writer

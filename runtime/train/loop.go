@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
@@ -286,7 +287,7 @@ func (r *run) interrupted() error {
 
 // saveOnTheWay writes a checkpoint while training goes on, or waits for it where checkpoints are counted in steps.
 func (r *run) saveOnTheWay() error {
-	if r.saver.steps > 0 || stateBytes(r.prog) > maxCopied {
+	if r.saver.steps > 0 || bytesOf(r.prog, nil) > maxCopied {
 		return r.capturedInto(r.saver.write)
 	}
 	began := time.Now()
@@ -303,10 +304,13 @@ func (r *run) saveOnTheWay() error {
 // takes a second where a copy would double the memory that is needed.
 const maxCopied = 64 << 20
 
-// stateBytes returns the bytes of prog's cells whose sizes are known.
-func stateBytes(prog runtime.Program) int {
+// bytesOf returns the bytes of some of prog's cells, or of all, whose sizes are known.
+func bytesOf(prog runtime.Program, some func(*ir.Cell) bool) int {
 	total := 0
 	for _, c := range prog.Module().Cells {
+		if some != nil && !some(c) {
+			continue
+		}
 		n := 4
 		for _, d := range c.Type.Shape {
 			size, known := d.IsConst()

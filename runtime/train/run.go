@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/plan"
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/access"
@@ -284,14 +285,18 @@ func (r *run) checkWeights() error {
 			return r.saveError(path, err)
 		}
 	}
-	if err := checkPlace(path); err != nil {
+	weights := func(c *ir.Cell) bool { return c.Kind == ir.Param || c.Kind == ir.State }
+	if err := checkPlace(path, bytesOf(r.prog, weights)); err != nil {
 		return r.saveError(path, err)
 	}
 	return nil
 }
 
-// checkPlace finds out whether a file can be written there.
-func checkPlace(path string) error {
+// mostProbed bounds how much is written to find out whether there is room: it is gone before it comes to the disk.
+const mostProbed = 64 << 20
+
+// checkPlace finds out whether a file of so many bytes can be written there, as far as that can be known before.
+func checkPlace(path string, size int) error {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return errors.New("it is a folder")
 	}
@@ -299,8 +304,28 @@ func checkPlace(path string) error {
 	if err != nil {
 		return fmt.Errorf("folder %s: %w", filepath.Dir(path), withoutPath(err))
 	}
+	err = fill(probe, min(size, mostProbed))
 	probe.Close()
-	return os.Remove(probe.Name())
+	if removed := os.Remove(probe.Name()); err == nil {
+		return removed
+	}
+	return fmt.Errorf("folder %s: %w, and they need %s", filepath.Dir(path), withoutPath(err), term.Bytes(int64(size)))
+}
+
+// fill writes so many bytes, which no file system packs.
+func fill(w io.Writer, size int) error {
+	block := make([]byte, min(size, 1<<20))
+	for i := range block {
+		block[i] = byte(i * i >> 3)
+	}
+	for size > 0 {
+		n, err := w.Write(block[:min(size, len(block))])
+		if err != nil {
+			return err
+		}
+		size -= n
+	}
+	return nil
 }
 
 func (r *run) saveError(path string, err error) error {

@@ -42,7 +42,7 @@ func (r *run) prepareSamples() error {
 	path := r.samplesPath()
 	err := access.Check(r.p, s.File)
 	if err == nil {
-		err = checkPlace(path)
+		err = checkPlace(path, 0)
 	}
 	if err != nil {
 		err = fmt.Errorf("samples cannot be drawn into %s: %w", path, err)
