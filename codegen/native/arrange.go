@@ -21,6 +21,7 @@ func (l *lowering) arrange(
 	keep := func(in *ir.Instr) bool { return epilogues[in] != nil }
 	kept = slices.Concat(kept, a.later)
 	g.Body = l.assemble(l.join(a.withoutSlices(kept, unpooled), kept, unpooled, keep), kept, unpooled, keep)
+	g.Body = l.follow(g.Body, least, kept, unpooled, keep)
 	return &g
 }
 
@@ -164,7 +165,8 @@ func (a *arranger) scan(in *ir.Instr) {
 	}
 	inner.instrs(body.Body)
 	keep := func(*ir.Instr) bool { return false }
-	body.Body = a.assemble(a.join(inner.withoutSlices(body.Results, nil), body.Results, nil, keep), body.Results, nil, keep)
+	assembled := a.assemble(a.join(inner.withoutSlices(body.Results, nil), body.Results, nil, keep), body.Results, nil, keep)
+	body.Body = a.follow(assembled, a.least, body.Results, nil, keep)
 	sc.Body = body
 	last := *in
 	last.Scan = &sc

@@ -102,7 +102,7 @@ const blockTiles = 7
 
 // blocks tells whether the tiles are gone through in blocks of rows.
 func (t *loopNest) blocks() bool {
-	return t.does(doBlocks) && t.across && (t.tile > 0 || t.panels() >= 0) && len(t.rows) == 1 && len(t.post) == 0 && t.stream == nil
+	return t.does(doBlocks) && t.across && (t.tile > 0 || t.panels() >= 0) && len(t.rows) == 1 && (len(t.post) == 0 || t.after) && t.stream == nil
 }
 
 // panels returns the loop that stands for tiles of the vector loop where that is not tiled: the last outer one, if what the rows read does not depend on it; −1:
@@ -178,7 +178,7 @@ func (e *emitter) points() {
 		}
 		for k, w := range e.rows {
 			d := digit{extent: e.size(e.sizes.rowTiles(e.extents[w.loop], w.n)), loop: -1, row: k}
-			if len(e.post) > 0 { // what is updated is gone through as it lies
+			if len(e.post) > 0 && !e.after { // what is updated is gone through as it lies
 				order = slices.Insert(order, k, d)
 			} else {
 				order = append(order, d)
@@ -470,7 +470,7 @@ func (e *emitter) reduceOrMap(each func(func([]*instance))) {
 			return
 		}
 		fetch := func() {}
-		if len(e.post) > 0 && len(e.reduced) > 0 {
+		if len(e.post) > 0 && len(e.reduced) > 0 && !e.after {
 			fetch = e.fetchOperands(ins)
 		}
 		var states []value.Value

@@ -62,7 +62,7 @@ func (t *loopNest) data() exec.Kernel {
 	}
 	k.Points, k.Splits, k.Work = t.sizes.export(points), t.sizes.export(splits), t.sizes.export(work)
 	switch {
-	case len(t.post) > 0: // the tiles of rows are not the innermost ones
+	case len(t.post) > 0 && !t.after: // the tiles of rows are not the innermost ones
 	case t.blocks():
 		k.Group = exec.Whole(blockTiles)
 	default:

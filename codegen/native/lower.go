@@ -30,6 +30,7 @@ type lowering struct {
 	constAt map[*tensor.Tensor]int
 	bodies  map[*ir.Instr][]*ir.Expr // of nests with several results
 	pieces  map[*ir.Instr][]*piece   // of nests with results that are parts of values; nil of one that is not
+	after   map[*ir.Instr]*update    // what is computed of the sums of a product that is no instruction of its own
 
 	numbers32 map[int32]*tensor.Tensor // constants that are operands
 
@@ -37,7 +38,7 @@ type lowering struct {
 }
 
 func newLowering(m *ir.Module, level Level, math codegen.Math) *lowering {
-	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, pieces: map[*ir.Instr][]*piece{}, numbers32: map[int32]*tensor.Tensor{}, leftOut: leftOut{}}
+	l := &lowering{module: m, level: level, math: math, cells: map[*ir.Cell]int{}, byKey: map[string]*kernel{}, constAt: map[*tensor.Tensor]int{}, bodies: map[*ir.Instr][]*ir.Expr{}, pieces: map[*ir.Instr][]*piece{}, after: map[*ir.Instr]*update{}, numbers32: map[int32]*tensor.Tensor{}, leftOut: leftOut{}}
 	for k, c := range m.Cells {
 		l.cells[c] = k
 	}
@@ -127,6 +128,16 @@ func (b *bodyLowering) body(f *ir.Func) error {
 	for _, in := range f.Body {
 		if e := b.epilogues[in]; e != nil {
 			if err := b.epilogue(f, e, in); err != nil {
+				return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
+			}
+			continue
+		}
+		if u := b.after[in]; u != nil {
+			var zs []int
+			for _, r := range in.Results {
+				zs = append(zs, b.define(r, exec.Slot{Place: exec.Arena}))
+			}
+			if err := b.fromSum(u, u.bodies, zs, nestName(u.product.Nest), true); err != nil {
 				return fmt.Errorf("%s%w", in.Loc.Prefix(), err)
 			}
 			continue

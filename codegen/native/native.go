@@ -16,6 +16,7 @@
 //	post.go      updates of weights from the sums that are their gradients, which are not written
 //	winograd.go  convolutions of 3×3 by Winograd's algorithm (winograd_emit.go, winograd_transform.go), unless the math is strict
 //	epilogue.go  what follows such a convolution, computed with it
+//	after.go     what follows products, from their sums
 //	pieces.go    results that are parts of a value, written where they belong in it
 //	unpool.go    gradients before max-pooling, read by such convolutions as they were pooled
 //	tiling.go    how many rows and vectors of the result are computed together
@@ -26,8 +27,7 @@
 // Kernels are chosen by what nests read, never by the layer that they come from: a matrix product, a convolution or the gradient of one is a
 // nest whose reads let rows and vectors be computed together, and so is a user's own layer.
 //
-// Not done yet: what follows a reduction that is no 3×3 convolution is a launch of its own (bias and activation are computed by what reads
-// them); slices of a scan's sequences that are views.
+// Not done yet: what costs more than a few operations and follows a reduction that is no 3×3 convolution is a launch of its own; slices of a scan's sequences that are views.
 package native
 
 import (

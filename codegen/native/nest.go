@@ -40,6 +40,7 @@ type loopNest struct {
 	guards []guard
 	roots  []*node   // one for each result; several are of a map only, and of one element type
 	post   []*node   // what is stored in the place of a sum, from it: see Note [Updates from sums]
+	after  bool      // it changes nothing that it reads: see Note [What follows a product]
 	cost   int       // of the bodies at a point, see cost
 	outs   *access   // where a point's element lies; scatter: where it is added
 	places []*access // the same of each result, where these are pieces of larger values; nil: outs

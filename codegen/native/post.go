@@ -114,8 +114,8 @@ func (l *lowering) canUpdate(in *ir.Instr) bool {
 	})
 }
 
-// fromSum appends the launch that computes bodies, of u's operands, from the sums of u.product.
-func (b *bodyLowering) fromSum(u *update, bodies []*ir.Expr, results []int, what string) error {
+// fromSum appends the launch that computes bodies, of u's operands, from the sums of u.product, which follow it (after) or update what they read.
+func (b *bodyLowering) fromSum(u *update, bodies []*ir.Expr, results []int, what string, after bool) error {
 	in := u.product
 	types := operandTypes(in)
 	sum := slices.Index(u.args, in.Result())
@@ -133,7 +133,7 @@ func (b *bodyLowering) fromSum(u *update, bodies []*ir.Expr, results []int, what
 	for _, v := range others {
 		all = append(all, v.Type)
 	}
-	key := fmt.Sprintf("of sum %d ", sum) + nestKey(in.Nest, append([]*ir.Expr{in.Nest.Body}, flat...), all)
+	key := fmt.Sprintf("of sum %d after %v ", sum, after) + nestKey(in.Nest, append([]*ir.Expr{in.Nest.Body}, flat...), all)
 	k := b.byKey[key]
 	if k == nil {
 		for _, e := range bodies {
@@ -145,7 +145,7 @@ func (b *bodyLowering) fromSum(u *update, bodies []*ir.Expr, results []int, what
 		if err != nil {
 			return err
 		}
-		t.storing(flat, sum, number, u.types())
+		t.storing(flat, sum, number, u.types(), after)
 		k = b.addKernel(key, t.data(), func(m *module, name string) { writeKernel(m, name, t) })
 	}
 	b.p.launch(exec.Launch{Kernel: k.number, Args: args, Results: results, Loc: u.loc, What: what, Sized: -1})
@@ -153,7 +153,7 @@ func (b *bodyLowering) fromSum(u *update, bodies []*ir.Expr, results []int, what
 }
 
 // storing makes bodies what is stored of t's sums. Operand sum of them is the sum, and the others are those with these numbers and types.
-func (t *loopNest) storing(bodies []*ir.Expr, sum int, number []int, types []ir.Type) {
+func (t *loopNest) storing(bodies []*ir.Expr, sum int, number []int, types []ir.Type, after bool) {
 	t.types = append(t.types, make([]tensor.DType, len(types)-1)...)
 	c := &nestCompiler{loopNest: t, known: map[string]*node{}, memo: map[*ir.Expr]*node{}, first: postIDs}
 	c.read = func(r *ir.Read) *node {
@@ -173,6 +173,10 @@ func (t *loopNest) storing(bodies []*ir.Expr, sum int, number []int, types []ir.
 	}
 	t.result = bodies[0].DType
 	t.split = nil
+	t.after = after
+	if after { // elements may be computed twice
+		return
+	}
 	// Rows that two tiles compute must be updated by one: better there are none.
 	w := &t.rows[0]
 	if n, ok := t.extents[w.loop].isConst(); ok && len(t.rows) == 1 {
@@ -206,7 +210,7 @@ func (e *emitter) storePost(in *instance, sum value.Value) {
 	s := e.inner()
 	mask := in.tail
 	for k, w := range e.rows {
-		if e.start[k] == nil {
+		if e.start[k] == nil || e.after {
 			continue
 		}
 		fresh := s.splat(s.icmp(enum.IPredSGE, s.add(e.at[w.loop], int64Const(in.r[k])), e.start[k]), e.width())

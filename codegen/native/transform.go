@@ -32,6 +32,7 @@ const (
 	doPanels
 	doJoin
 	doPieces
+	doAfter
 	doPlaces
 	doFlatten
 	doStreams
@@ -58,6 +59,7 @@ var transformations = []Transformation{
 	doPanels:    {"panels", "packs in panels, for prepare"},
 	doJoin:      {"join", "computes elementwise nests over the same loops together"},
 	doPieces:    {"pieces", "writes the parts of a value where they belong in it"},
+	doAfter:     {"after", "computes what follows a product of its sums"},
 	doPlaces:    {"places", "has kernels told which random numbers to draw"},
 	doFlatten:   {"flatten", "goes through elements as they lie, whatever their shape"},
 	doStreams:   {"streams", "copies blocks of large matrices before rows are multiplied with them"},

@@ -452,7 +452,7 @@ func (b *bodyLowering) update(u *update) error {
 	}
 	what := "update"
 	if u.product != nil {
-		return b.fromSum(u, u.bodies, results, what)
+		return b.fromSum(u, u.bodies, results, what, false)
 	}
 	args := b.numbers(b.p.fn, u.args)
 	if len(u.bodies) == 1 {
@@ -472,7 +472,7 @@ func (b *bodyLowering) checkUpdate(u *update, proof *exec.Proof) error {
 	var args []int
 	if u.product != nil {
 		each := b.p.slot(exec.Slot{Type: ir.Type{DType: tensor.Bool, Shape: u.nest.ResultShape()}, Place: exec.Arena})
-		if err := b.fromSum(u, []*ir.Expr{n.Body}, []int{each}, "next values"); err != nil {
+		if err := b.fromSum(u, []*ir.Expr{n.Body}, []int{each}, "next values", false); err != nil {
 			return err
 		}
 		read := ir.ReadOf(tensor.Bool, 0, ir.Loops(0, len(n.Index))...)
