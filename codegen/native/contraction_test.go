@@ -32,6 +32,7 @@ var contractions = []string{
 	"sum [di<3, dj<3, c<20, o<32 | b<B, i<17, j<19] mul(%x[b, i+di, j+dj, c], %y[b, i, j, o]) : [B, 19, 21, 20] [B, 17, 19, 32]",
 	"sum [b<B, i<9, j<9, c<33 | di<3, dj<3] mul(%x[b, i+di-1, j+dj-1, c] else 0.0, %y[di, dj, c]) : [B, 9, 9, 33] [3, 3, 33]",
 	"sum [b<B, i<8, j<8, o<24 | c<48] mul(%x[b, i, j, c], %y[c, o]) : [B, 8, 8, 48] [48, 24]",
+	"sum [b<B, t<50, o<16 | dt<5, c<9] mul(%x[b, t-3*dt, c] else 0.5, %y[dt, c, o]) : [B, 50, 9] [5, 9, 16]", // which is padded
 	"sum [b<B, t<50, o<12 | dt<5, c<9] mul(%x[b, t-3*dt, c] else 0.5, %y[dt, c, o]) : [B, 50, 9] [5, 9, 12]",
 }
 

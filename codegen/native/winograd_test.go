@@ -22,6 +22,8 @@ var winogradCases = []string{
 	"sum [b<B, i<10, j<12, c<19 | o<32, di<3, dj<3] mul(%x[b, i-di, j-dj, o] else 0.0, %y[di, dj, c, o]) : [B, 8, 10, 32] [3, 3, 19, 32]",
 	"sum [a<2, b<B, i<5, j<4, o<16 | c<8, dj<3, di<3] mul(%y[o, c, dj, di], %x[a, b, i-di+1, j+dj-2, c] else 0.0) : [2, B, 6, 5, 8] [16, 8, 3, 3]",
 	"sum [b<B, i<8, j<9, o<32 | di<3, dj<3, c<3] mul(%x[b, i+di, j+dj, c], %y[di, dj, c, o]) : [B, 10, 11, 3] [3, 3, 3, 32]",
+	"sum [b<B, i<8, j<9, o<32 | di<3, dj<3, c<3] mul(%x[b, i+di, j+dj, c], %y[o, c, di, dj]) : [B, 10, 11, 3] [32, 3, 3, 3]",
+	"sum [b<B, i<10, j<11, c<32 | o<3, di<3, dj<3] mul(%x[b, i-di, j-dj, o] else 0.0, %y[di, dj, c, o]) : [B, 8, 9, 3] [3, 3, 32, 3]",
 	"sum [b<B, i<9, j<13, o<16 | di<3, dj<3, c<4] mul(%x[b, i+di-1, j+dj-1, c] else 0.0, %y[di, dj, c, o]) : [B, 9, 13, 4] [3, 3, 4, 16]",
 	"sum [di<3, dj<3, c<3, o<32 | b<B, i<8, j<9] mul(%y[b, i, j, o], %x[b, i+di, j+dj, c]) : [B, 10, 11, 3] [B, 8, 9, 32]",
 	"sum [i<4, j<19, o<40 | di<3, dj<3, c<8] mul(%x[i+di, j+dj, c], %y[di, dj, c, o]) : [6, 21, 8] [3, 3, 8, 40]",
