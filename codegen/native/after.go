@@ -107,7 +107,7 @@ func (l *lowering) followed(in *ir.Instr, least int) bool {
 		terms *= n
 	}
 	t, err := l.analyse(in.Nest, []*ir.Expr{in.Nest.Body}, operandTypes(in))
-	return err == nil && terms <= longestFollowed && t.across && len(t.rows) > 0 && !t.outs.fails() && t.outs.flat && t.stream == nil
+	return err == nil && terms > 0 && terms <= longestFollowed && t.across && len(t.rows) > 0 && !t.outs.fails() && t.outs.flat && t.stream == nil
 }
 
 // isHalf reports whether a value is that of a cell that is stored as bf16.

@@ -186,6 +186,12 @@ func (l *lowering) pieceOf(in *ir.Instr, shape []ir.Affine, a *assembly, k int) 
 	if in.Op != ir.OpNest || n.Write != nil || n.ResultDType() != tensor.F32 || n.Combine != ir.Map && n.Combine != ir.Sum || l.byWinograd(in) != nil {
 		return nil
 	}
+	for _, ix := range n.Index[n.Out:] { // a sum of no terms would be written as a whole result
+		terms, known := ix.Extent.IsConst()
+		if _, symbol := ix.Extent.IsSymbol(); known && terms < 1 || !known && !symbol {
+			return nil
+		}
+	}
 	index := seenAs(n.ResultShape(), shape)
 	if index == nil {
 		return nil

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -82,6 +83,50 @@ func @f(%x: f32[B, 40]) -> (f32[B, 81], f32[B, 79]) {
 				}
 			}
 		})
+	}
+}
+
+// TestPiecesFromCallToCall calls functions of which a piece stays the same from call to call and another does not, and one with a piece that is a sum of no terms.
+func TestPiecesFromCallToCall(t *testing.T) {
+	m := parse(t, `
+cell @w: f32[9] param
+func @whole(%x: f32[B, 40]) -> (f32[B, 49]) {
+  %w: f32[9] = read @w
+  %a: f32[B, 9] = map [b<B, j<9] exp(%w[j])
+  %b: f32[B, 40] = map [b<B, j<40] exp(%x[b, j])
+  %all: f32[B, 49] = map [b<B, j<49] add(%a[b, j] else 0.0, %b[b, j-9] else 0.0)
+  return %all
+}
+func @read(%x: f32[B, 40]) -> (f32[B, 5]) {
+  %w: f32[9] = read @w
+  %a: f32[B, 9] = map [b<B, j<9] exp(%w[j])
+  %b: f32[B, 40] = map [b<B, j<40] exp(%x[b, j])
+  %all: f32[B, 49] = map [b<B, j<49] add(%a[b, j] else 0.0, %b[b, j-9] else 0.0)
+  %z: f32[B, 5] = sum [b<B, i<5 | j<45] exp(%all[b, i+j])
+  return %z
+}
+func @none(%x: f32[B, T, 9], %y: f32[B, 46]) -> (f32[B, 49]) {
+  %b: f32[B, 40] = sum [b<B, j<40 | k<7] exp(%y[b, j+k])
+  %a: f32[B, 9] = sum [b<B, j<9 | t<T-1] %x[b, t+1, j]
+  %all: f32[B, 49] = map [b<B, j<49] add(%a[b, j] else 0.0, %b[b, j-9] else 0.0)
+  return %all
+}`)
+	p, q := compileWith(t, m, codegen.Options{Threads: 1})
+	w := random(9, tensor.F32, -1, 1, 9)
+	if err := errors.Join(p.SetCell("w", w), q.SetCell("w", w)); err != nil {
+		t.Fatal(err)
+	}
+	for seed := range uint32(3) {
+		x := random(seed, tensor.F32, -1, 1, 5, 40)
+		for _, fn := range []string{"whole", "read"} {
+			if d := differ(mustCall(t, p, fn, x)[0], mustCall(t, q, fn, x)[0], 1e-5); d != "" {
+				t.Errorf("%s, call %d: %s", fn, seed+1, d)
+			}
+		}
+		x, y := random(1, tensor.F32, -1, 1, 5, int(3-seed), 9), random(2, tensor.F32, -1, 1, 5, 46)
+		if d := differ(mustCall(t, p, "none", x, y)[0], mustCall(t, q, "none", x, y)[0], 1e-5); d != "" {
+			t.Errorf("none, %d terms: %s", 2-seed, d)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 // magic starts the tables of a program; its number changes with the format.
-const magic = "nnc program 4\n"
+const magic = "nnc program 5\n"
 
 // Tables returns all of p but Code and Consts, and of the module its cells and the functions' signatures. Decode is the inverse.
 //

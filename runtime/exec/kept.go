@@ -38,6 +38,14 @@ func (b *bound) keep() *kept {
 		place := f.Slots[root].Place
 		return place != Cell && place != Const && !k.slots[root]
 	}
+	makers := make([]int, len(f.Slots)) // launches that write a slot, or a part of it
+	for n := range f.Steps {
+		if l := f.Steps[n].Launch; l != nil {
+			for _, z := range l.Results {
+				makers[z]++
+			}
+		}
+	}
 	end := 0 // of the scans so far
 	for n := range f.Steps {
 		st := &f.Steps[n]
@@ -48,7 +56,7 @@ func (b *bound) keep() *kept {
 			continue
 		}
 		for _, z := range st.Launch.Results {
-			if f.Slots[z].Place != Arena {
+			if f.Slots[z].Place != Arena || makers[z] > 1 {
 				continue
 			}
 			k.slots[z] = true
