@@ -38,7 +38,7 @@ func (b *bound) keep() *kept {
 		place := f.Slots[root].Place
 		return place != Cell && place != Const && !k.slots[root]
 	}
-	makers := make([]int, len(f.Slots)) // launches that write a slot, or a part of it
+	makers := make([]int, len(f.Slots)) // launches that write a slot, or parts of it: all must make the same again for it to be kept
 	for n := range f.Steps {
 		if l := f.Steps[n].Launch; l != nil {
 			for _, z := range l.Results {
@@ -56,7 +56,7 @@ func (b *bound) keep() *kept {
 			continue
 		}
 		for _, z := range st.Launch.Results {
-			if f.Slots[z].Place != Arena || makers[z] > 1 {
+			if makers[z]--; f.Slots[z].Place != Arena || makers[z] > 0 {
 				continue
 			}
 			k.slots[z] = true
