@@ -195,9 +195,12 @@ func checkDifferences(t failer, forward *ir.Func, args, gradients []*array, othe
 				return (above - below) / (2 * step)
 			}
 			const step = 1e-5
-			coarse, fine := difference(2*step), difference(step)
-			// The error of a central difference is about a third of what half the step changes, plus rounding over the step.
+			coarse, fine, finest := difference(2*step), difference(step), difference(step/8)
 			want, got := fine, gradients[i].data[k]
+			if math.Abs(finest-fine) > 0.01*(1+math.Abs(fine)) {
+				continue // so steep, or in so narrow waves, that differences do not tell
+			}
+			// The error of a central difference is about a third of what half the step changes, plus rounding over the step.
 			if !(math.Abs(got-want) <= 1e-6*(1+math.Abs(want))+2*math.Abs(coarse-fine)) {
 				t.Fatalf("d/dx%d[%d] = %v, differences say %v", i, k, got, want)
 			}
