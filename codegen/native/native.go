@@ -15,11 +15,13 @@
 //	nest.go      a nest with its loops merged, classed and ordered (form.go, poly.go: its index expressions and sizes)
 //	post.go      updates of weights from the sums that are their gradients, which are not written
 //	winograd.go  convolutions of 3×3 by Winograd's algorithm (winograd_emit.go, winograd_transform.go), unless the math is strict
+//	direct.go    those of few channels by direct sums (pooled.go: gradients of their weights before max-pooling)
 //	epilogue.go  what follows such a convolution, computed with it
 //	after.go     what follows products, from their sums
 //	pieces.go    results that are parts of a value, written where they belong in it
 //	unpool.go    gradients before max-pooling, read by such convolutions as they were pooled
 //	tiling.go    how many rows and vectors of the result are computed together
+//	stream.go    products with matrices that no cache holds
 //	emit.go      a nest → LLVM IR: points, vectors, reductions, guards (index.go: reads; body.go, scalar.go, poly_math.go: scalar ops)
 //	scope.go     LLVM IR with everything placed in the outermost loop that knows it, since no optimiser runs
 //	toolchain.go, cache.go, level.go   LLVM IR → object file, for a level of processors

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/nnc-lang/nnc/codegen"
+	"github.com/nnc-lang/nnc/ir"
 	"github.com/nnc-lang/nnc/ir/tensor"
 	"github.com/nnc-lang/nnc/runtime"
 	"github.com/nnc-lang/nnc/runtime/exec"
@@ -44,22 +45,27 @@ func @down_three(%x: f32[3, 1024]) -> (f32[3, 1088]) {
 // A product with a large matrix is the interpreter's but for the order of sums, for batches with and without rows that are left over, and the same bits
 // whatever the number of threads is.
 func TestStreamed(t *testing.T) {
-	m := parse(t, streamedModule)
+	w := random(7, tensor.F32, -1, 1, 1088, 1024)
+	sameOfBatches(t, parse(t, streamedModule), map[string]*tensor.Tensor{"w": w, "h": w}, 1, 3, 4, 6, 33)
+}
+
+// sameOfBatches compares the functions of m, of these cells, with the interpreter for batches of these sizes, and one thread's bits with two threads'.
+func sameOfBatches(t *testing.T, m *ir.Module, cells map[string]*tensor.Tensor, batches ...int) {
+	t.Helper()
 	two, meaning := compileWith(t, m, codegen.Options{Threads: 2})
 	one, err := Backend{}.Compile(m, codegen.Options{Threads: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := random(7, tensor.F32, -1, 1, 1088, 1024)
 	for _, p := range []runtime.Program{one, two, meaning} {
-		for _, name := range []string{"w", "h"} {
+		for name, w := range cells {
 			if err := p.SetCell(name, w); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
 	for k, f := range m.Funcs {
-		for _, b := range []int{1, 3, 4, 6, 33} {
+		for _, b := range batches {
 			x := random(uint32(10*k+b), tensor.F32, -1, 1, dims(f.Params[0].Type, b)...)
 			got, again, want := mustCall(t, one, f.Name, x)[0], mustCall(t, two, f.Name, x)[0], mustCall(t, meaning, f.Name, x)[0]
 			if d := differ(got, want, 5e-5); d != "" {
@@ -117,30 +123,11 @@ func @near(%x: f32[B, 40]) -> (f32[B, 512]) {
   %z: f32[B, 512] = sum [i<B, j<512 | k<40] mul(%x[i, k], %w[k, j])
   return %z
 }`)
-	two, meaning := compileWith(t, m, codegen.Options{Threads: 2})
-	one, err := Backend{}.Compile(m, codegen.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
+	cells := map[string]*tensor.Tensor{}
+	for name, shape := range map[string][]int{"w": {640, 512}, "h": {320, 1024}, "n": {40, 512}} {
+		cells[name] = random(7, tensor.F32, -1, 1, shape...)
 	}
-	for _, p := range []runtime.Program{one, two, meaning} {
-		for name, shape := range map[string][]int{"w": {640, 512}, "h": {320, 1024}, "n": {40, 512}} {
-			if err := p.SetCell(name, random(7, tensor.F32, -1, 1, shape...)); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	for k, f := range m.Funcs {
-		for _, b := range []int{1, 2, 3, 5, 9} {
-			x := random(uint32(10*k+b), tensor.F32, -1, 1, dims(f.Params[0].Type, b)...)
-			got, again, want := mustCall(t, one, f.Name, x)[0], mustCall(t, two, f.Name, x)[0], mustCall(t, meaning, f.Name, x)[0]
-			if d := differ(got, want, 5e-5); d != "" {
-				t.Errorf("%s of %d: %s", f.Name, b, d)
-			}
-			if !slices.Equal(got.F32, again.F32) {
-				t.Errorf("%s of %d: two threads give other bits", f.Name, b)
-			}
-		}
-	}
+	sameOfBatches(t, m, cells, 1, 2, 3, 5, 9)
 	for _, level := range levels {
 		p, low, err := lower(m, level, codegen.Fast)
 		if err != nil {
